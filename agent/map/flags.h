@@ -1,0 +1,80 @@
+/* The flags table: how the agent tells every process of a run directory what not to print.
+ *
+ * One file, `flags` in the run directory.  The agent that holds the directory's lock writes it;
+ * processes map it read-only and look at `generation` on every call.  A process may create the
+ * file, empty, when it comes before any agent; whoever creates it first wins (link(2) of a finished
+ * temporary), and a writer never replaces it, because processes keep their mapping.
+ *
+ * The writer makes `generation` odd, rewrites the rows, and makes it even again.  A process that
+ * sees an odd generation, or a change while it looked, goes on with the verdict it had.  A writer
+ * killed in between leaves it odd; the next writer begins by publishing anew.
+ */
+#ifndef LOGFOLD_MAP_FLAGS_H
+#define LOGFOLD_MAP_FLAGS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "logfold/entry.h"
+#include "logfold/error.h"
+
+#define LF_FLAGS_MAGIC UINT64_C(0x3147414c464d474c) /* "LGMFLAG1" */
+#define LF_FLAGS_FILE "flags"
+
+enum {
+	LF_FLAGS_LAYOUT = 1,
+	LF_FLAGS_CELLS = 4096,             /* a power of two */
+	LF_FLAGS_ROWS_MAX = LF_FLAGS_CELLS / 2, /* entries with flags at the same time */
+};
+
+enum lf_verdict {
+	LF_VERDICT_PASS = 0,
+	LF_VERDICT_MUTED = 1, /* the only bit below a generation, which is even when at rest */
+};
+
+/* A cell is empty while `verdict` is 0.  Open addressing: start at the id's first four bytes as a
+ * native integer modulo the cells, step by one. */
+struct lf_flags_cell {
+	uint8_t id[LF_ID_BYTES];
+	uint64_t namespace_key; /* lf_flags_namespace_key() */
+	uint64_t verdict;       /* enum lf_verdict */
+};
+
+struct lf_flags {
+	uint64_t magic;
+	uint32_t layout;
+	uint32_t cells_count;         /* LF_FLAGS_CELLS */
+	_Atomic uint32_t generation;  /* 0 at first; odd while the rows are being rewritten */
+	_Atomic uint32_t rows;        /* how many cells are in use: 0 lets a process skip the look-up */
+	_Atomic uint32_t entries_max; /* entries of one process; 0: LF_ENTRIES_DEFAULT */
+	uint32_t reserved[9];
+	struct lf_flags_cell cells[LF_FLAGS_CELLS];
+};
+_Static_assert(sizeof(struct lf_flags_cell) == 32, "shared layout changed: raise LF_FLAGS_LAYOUT");
+_Static_assert(sizeof(struct lf_flags) == 64 + 32 * LF_FLAGS_CELLS, "shared layout changed");
+
+struct lf_flags_row {
+	struct lf_id id;
+	uint64_t namespace_key;
+	uint64_t verdict;
+};
+
+/* A 64-bit FNV-1a of the namespace's name. */
+uint64_t lf_flags_namespace_key(const char *namespace);
+
+/* Both sides.  Opens the table below `dirfd`, creating it when it is missing; the mapping is
+ * read-only or, for the agent, writable.  NULL with a negative errno in *rc when it cannot be had.
+ * No heap, no stdio, no errno. */
+struct lf_flags *lf_flags_map(int dirfd, int writable, int *rc);
+void lf_flags_unmap(struct lf_flags *flags);
+
+/* The agent: replaces all rows.  -ENOSPC above LF_FLAGS_ROWS_MAX, and then nothing is changed. */
+LF_MUST_CHECK int lf_flags_publish(struct lf_flags *flags, const struct lf_flags_row *rows,
+                                   size_t count);
+
+/* A process: the verdict on an entry, with the generation it belongs to in *generation.  Returns a
+ * negative errno (-EAGAIN) when the table is being rewritten. */
+LF_MUST_CHECK int lf_flags_look_up(const struct lf_flags *flags, const struct lf_id *id,
+                                   uint64_t namespace_key, uint32_t *generation);
+
+#endif

@@ -1,0 +1,79 @@
+/* An entry: one message of a program, however often it was printed.
+ *
+ * What makes two calls the same message is the triple method, template, top frame; its SHA-256
+ * names the entry.  The field names below are the same in JSON, in SQLite and in every tier:
+ *
+ *   hash             the entry id, 32 lower-case hex characters (see hashing/entry_id.h)
+ *   namespace        the tenant, [A-Za-z0-9._-]{1,64}
+ *   method           the call as a programmer writes it: printf, fputs, write.2 (with the fd)
+ *   messageTemplate  the format string, the constant text, or the masked text (templateKind)
+ *   templateKind     "format", "constant", or the version of the mask that made it: "mask/1"
+ *   topFrame         module!function, or module+0xoffset where no symbol is known
+ *   enabled          false: muted, the calls are counted but print nothing
+ *   countTotal       all that was seen = countPassed + countMuted + countSampled + countLimited
+ *                    + countFolded; only the five are stored, the total is their sum
+ *   firstSeenAt      UTC, ISO 8601 with milliseconds, exact
+ *   lastSeenAt       the same, exact to the agent's drain interval: no clock is read per call
+ *   persistToCache, persistToDb, tags, flagsVersion, flagsWriter
+ *
+ * Text is UTF-8.  A byte that is not, and NUL, stands as \xHH (lower case) in every text field, and
+ * is so before the id is computed.
+ */
+#ifndef LOGFOLD_ENTRY_H
+#define LOGFOLD_ENTRY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Text that we did not make: pointer and length, not NUL-terminated. */
+struct lf_text {
+	const char *data;
+	size_t len;
+};
+
+enum {
+	LF_ID_BYTES = 16,       /* the first half of a SHA-256 */
+	LF_HASH_CHARS = 32,     /* the same in hex, without a NUL */
+	LF_TEMPLATE_MAX = 4096, /* a longer template is cut there, between two characters */
+	LF_FRAME_MAX = 256,
+	LF_METHOD_MAX = 32,
+	LF_NAMESPACE_MAX = 64,
+};
+
+#define LF_NAMESPACE_DEFAULT "console-manager-entries"
+
+struct lf_id {
+	uint8_t bytes[LF_ID_BYTES];
+};
+
+/* What is hashed into the id. */
+struct lf_identity {
+	struct lf_text method;
+	struct lf_text template;
+	struct lf_text frame;
+};
+
+enum lf_kind {
+	LF_KIND_FORMAT,   /* the template is the format string */
+	LF_KIND_CONSTANT, /* the template is a constant text of the program */
+	LF_KIND_MASK1,    /* the template is a line of text after mask/1 (hashing/mask.h) */
+	LF_KIND_OVERFLOW, /* the one entry that counts what a full map had no room for */
+	LF_KIND_COUNT
+};
+
+/* What became of a call.  Each call has exactly one outcome. */
+enum lf_outcome {
+	LF_PASSED,
+	LF_MUTED,
+	LF_SAMPLED,
+	LF_LIMITED,
+	LF_FOLDED,
+	LF_OUTCOME_COUNT
+};
+
+/* The overflow entry's identity; its id is computed like every other. */
+#define LF_OVERFLOW_METHOD "overflow"
+#define LF_OVERFLOW_TEMPLATE "messages that the map had no room for"
+#define LF_OVERFLOW_FRAME "logfold!overflow"
+
+#endif
