@@ -31,6 +31,7 @@
 #define LOGFOLD_MAP_LAYOUT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "logfold/entry.h"

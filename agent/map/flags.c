@@ -1,0 +1,181 @@
+#include "agent/map/flags.h"
+
+#include <string.h>
+
+#include "hashing/sys.h"
+
+uint64_t lf_flags_namespace_key(const char *namespace)
+{
+	uint64_t key = UINT64_C(0xcbf29ce484222325);
+
+	for (; *namespace; namespace++)
+		key = (key ^ (uint8_t)*namespace) * UINT64_C(0x100000001b3);
+	return key;
+}
+
+/* Reserves an empty table in a file that nobody can see yet. */
+static int fill_new(int fd)
+{
+	struct {
+		uint64_t magic;
+		uint32_t layout, cells_count;
+	} head = { LF_FLAGS_MAGIC, LF_FLAGS_LAYOUT, LF_FLAGS_CELLS };
+	int rc = lf_sys_fallocate(fd, 0, 0, sizeof(struct lf_flags));
+
+	if (rc < 0)
+		return rc;
+	return lf_sys_pwrite(fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head) ? 0 : -EIO;
+}
+
+/* An unnamed file becomes `flags` by link(2), complete or not at all.  Who loses the race takes
+ * the winner's file.  Where the file system knows no O_TMPFILE there is no table before an agent's
+ * directory is on one that does. */
+static int create(int dirfd)
+{
+	char self[] = "/proc/self/fd/0000000000";
+	char *digit = self + sizeof(self) - 1;
+	int fd = lf_sys_openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int rc, left = fd;
+
+	if (fd < 0)
+		return fd;
+	rc = fill_new(fd);
+	if (rc < 0)
+		goto out;
+	do
+		*--digit = (char)('0' + left % 10);
+	while ((left /= 10) > 0);
+	memmove(self + sizeof("/proc/self/fd/") - 1, digit, strlen(digit) + 1);
+	rc = (int)lf_sys_call6(SYS_linkat, AT_FDCWD, (long)self, dirfd, (long)LF_FLAGS_FILE,
+	                       AT_SYMLINK_FOLLOW, 0);
+	if (rc == -EEXIST)
+		rc = 0;
+out:
+	(void)lf_sys_close(fd);
+	return rc;
+}
+
+static int open_table(int dirfd, int writable)
+{
+	int mode = (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW;
+	int fd = lf_sys_openat(dirfd, LF_FLAGS_FILE, mode, 0);
+
+	if (fd == -ENOENT) {
+		int rc = create(dirfd);
+
+		if (rc < 0)
+			return rc;
+		fd = lf_sys_openat(dirfd, LF_FLAGS_FILE, mode, 0);
+	}
+	return fd;
+}
+
+static int map_table(int fd, int writable, struct lf_flags **out)
+{
+	struct stat st;
+	struct lf_flags *flags;
+	void *memory;
+	int rc = lf_sys_fstat(fd, &st);
+
+	if (rc < 0)
+		return rc;
+	if (!S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(struct lf_flags))
+		return -EBADMSG;
+	rc = lf_sys_mmap(NULL, sizeof(struct lf_flags), PROT_READ | (writable ? PROT_WRITE : 0),
+	                 MAP_SHARED, fd, 0, &memory);
+	if (rc < 0)
+		return rc;
+	flags = memory;
+	if (flags->magic != LF_FLAGS_MAGIC || flags->layout != LF_FLAGS_LAYOUT ||
+	    flags->cells_count != LF_FLAGS_CELLS) {
+		lf_flags_unmap(flags);
+		return -EBADMSG;
+	}
+	*out = flags;
+	return 0;
+}
+
+struct lf_flags *lf_flags_map(int dirfd, int writable, int *rc)
+{
+	struct lf_flags *flags = NULL;
+	int fd = open_table(dirfd, writable);
+
+	if (fd < 0) {
+		*rc = fd;
+		return NULL;
+	}
+	*rc = map_table(fd, writable, &flags);
+	(void)lf_sys_close(fd);
+	return flags;
+}
+
+void lf_flags_unmap(struct lf_flags *flags)
+{
+	if (flags)
+		(void)lf_sys_munmap(flags, sizeof(*flags));
+}
+
+static uint32_t place_of(const struct lf_id *id)
+{
+	uint32_t start;
+
+	memcpy(&start, id->bytes, sizeof(start));
+	return start % LF_FLAGS_CELLS;
+}
+
+int lf_flags_publish(struct lf_flags *flags, const struct lf_flags_row *rows, size_t count)
+{
+	uint32_t next = atomic_load_explicit(&flags->generation, memory_order_relaxed) | 1;
+
+	if (count > LF_FLAGS_ROWS_MAX)
+		return -ENOSPC;
+	/* Odd first, and ordered before the rows; pairs with the fence in lf_flags_look_up(). */
+	atomic_store_explicit(&flags->generation, next, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+	memset(flags->cells, 0, sizeof(flags->cells));
+	for (size_t i = 0; i < count; i++) {
+		uint32_t at = place_of(&rows[i].id);
+
+		while (flags->cells[at].verdict)
+			at = (at + 1) % LF_FLAGS_CELLS;
+		memcpy(flags->cells[at].id, rows[i].id.bytes, LF_ID_BYTES);
+		flags->cells[at].namespace_key = rows[i].namespace_key;
+		flags->cells[at].verdict = rows[i].verdict;
+	}
+	atomic_store_explicit(&flags->rows, (uint32_t)count, memory_order_relaxed);
+	/* Release: who sees the even generation sees the rows. */
+	atomic_store_explicit(&flags->generation, next + 1, memory_order_release);
+	return 0;
+}
+
+static int find(const struct lf_flags *flags, const struct lf_id *id, uint64_t namespace_key)
+{
+	uint32_t at = place_of(id);
+
+	for (unsigned tries = 0; tries < LF_FLAGS_CELLS; tries++, at = (at + 1) % LF_FLAGS_CELLS) {
+		const struct lf_flags_cell *cell = &flags->cells[at];
+
+		if (!cell->verdict)
+			break;
+		if (cell->namespace_key == namespace_key &&
+		    memcmp(cell->id, id->bytes, LF_ID_BYTES) == 0)
+			return (int)(cell->verdict & LF_VERDICT_MUTED);
+	}
+	return LF_VERDICT_PASS;
+}
+
+int lf_flags_look_up(const struct lf_flags *flags, const struct lf_id *id, uint64_t namespace_key,
+                     uint32_t *generation)
+{
+	uint32_t before = atomic_load_explicit(&flags->generation, memory_order_acquire);
+	int verdict;
+
+	if (before & 1)
+		return -EAGAIN;
+	verdict = find(flags, id, namespace_key);
+	atomic_thread_fence(memory_order_acquire);
+	if (atomic_load_explicit(&flags->generation, memory_order_relaxed) != before)
+		return -EAGAIN;
+	*generation = before;
+	return verdict;
+}

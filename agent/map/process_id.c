@@ -1,0 +1,182 @@
+#include "agent/map/process_id.h"
+
+#include <string.h>
+
+#include "hashing/sys.h"
+
+static size_t read_file(const char *path, char *out, size_t size)
+{
+	int fd = lf_sys_open(path, O_RDONLY | O_CLOEXEC, 0);
+	ssize_t got;
+
+	if (fd < 0)
+		return 0;
+	got = lf_sys_read(fd, out, size);
+	(void)lf_sys_close(fd);
+	return got > 0 ? (size_t)got : 0;
+}
+
+static bool is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+static void read_boot_id(char out[33])
+{
+	char text[64];
+	size_t len = read_file("/proc/sys/kernel/random/boot_id", text, sizeof(text));
+	size_t n = 0;
+
+	for (size_t i = 0; i < len && n < 32; i++)
+		if (is_hex(text[i]))
+			out[n++] = text[i];
+	memset(out + n, '0', 32 - n);
+	out[32] = '\0';
+}
+
+/* The number after the bracket of "pid:[4026531836]". */
+static uint64_t read_pid_namespace(void)
+{
+	char text[64];
+	ssize_t len = lf_sys_readlinkat(AT_FDCWD, "/proc/self/ns/pid", text, sizeof(text));
+	uint64_t inode = 0;
+
+	for (ssize_t i = 0; i < len; i++)
+		if (text[i] >= '0' && text[i] <= '9')
+			inode = inode * 10 + (uint64_t)(text[i] - '0');
+	return inode;
+}
+
+bool lf_process_stat_parse(struct lf_text stat, char *state, uint64_t *threads,
+                           uint64_t *start_time)
+{
+	/* The command name (field 2) may hold anything, so fields count from its last bracket. */
+	const char *end = stat.data + stat.len;
+	const char *p = memrchr(stat.data, ')', stat.len);
+	unsigned field = 2;
+
+	if (!p)
+		return false;
+	while (++p < end) {
+		uint64_t number = 0;
+
+		if (*p != ' ')
+			continue;
+		field++;
+		if (field == 3 && p + 1 < end)
+			*state = p[1];
+		for (const char *d = p + 1; d < end && *d >= '0' && *d <= '9'; d++)
+			number = number * 10 + (uint64_t)(*d - '0');
+		if (field == 20)
+			*threads = number;
+		if (field == 22) {
+			*start_time = number;
+			return true;
+		}
+	}
+	return false;
+}
+
+void lf_process_id_read(struct lf_process_id *self)
+{
+	char stat[512], state;
+	uint64_t threads;
+	size_t len = read_file("/proc/self/stat", stat, sizeof(stat));
+
+	memset(self, 0, sizeof(*self));
+	read_boot_id(self->boot_id);
+	self->pid = (uint32_t)lf_sys_getpid();
+	self->pid_namespace = read_pid_namespace();
+	if (!lf_process_stat_parse((struct lf_text){ stat, len }, &state, &threads,
+	                           &self->start_time))
+		self->start_time = 0;
+}
+
+void lf_process_program(char *out, size_t size)
+{
+	char path[4096];
+	ssize_t len = lf_sys_readlinkat(AT_FDCWD, "/proc/self/exe", path, sizeof(path));
+	const char *base, *slash;
+	size_t n;
+
+	if (len <= 0) {
+		out[0] = '\0';
+		return;
+	}
+	slash = memrchr(path, '/', (size_t)len);
+	base = slash ? slash + 1 : path;
+	n = (size_t)(path + len - base);
+	n = n < size - 1 ? n : size - 1;
+	memcpy(out, base, n);
+	out[n] = '\0';
+}
+
+static char *put_number(char *out, uint64_t number)
+{
+	char digits[20];
+	size_t n = 0;
+
+	do
+		digits[n++] = (char)('0' + number % 10);
+	while (number /= 10);
+	while (n)
+		*out++ = digits[--n];
+	return out;
+}
+
+void lf_process_id_name(const struct lf_process_id *id, const uint8_t random[16],
+                        char out[LF_SEGMENT_NAME_MAX])
+{
+	memcpy(out, id->boot_id, 32);
+	out += 32;
+	*out++ = '-';
+	out = put_number(out, id->pid);
+	*out++ = '-';
+	out = put_number(out, id->start_time);
+	*out++ = '-';
+	for (int i = 0; i < 16; i++) {
+		*out++ = "0123456789abcdef"[random[i] >> 4];
+		*out++ = "0123456789abcdef"[random[i] & 15];
+	}
+	memcpy(out, LF_SEGMENT_SUFFIX, sizeof(LF_SEGMENT_SUFFIX));
+}
+
+static const char *skip_hex(const char *p, unsigned count)
+{
+	for (; count; count--, p++)
+		if (!is_hex(*p))
+			return NULL;
+	return p;
+}
+
+static const char *read_number(const char *p, uint64_t max, uint64_t *out)
+{
+	const char *start = p;
+
+	for (*out = 0; *p >= '0' && *p <= '9'; p++) {
+		if (*out > (max - 9) / 10)
+			return NULL;
+		*out = *out * 10 + (uint64_t)(*p - '0');
+	}
+	return p > start && *out <= max ? p : NULL;
+}
+
+bool lf_process_id_parse(const char *name, struct lf_process_id *out)
+{
+	const char *p = skip_hex(name, 32);
+	uint64_t pid;
+
+	if (!p || *p++ != '-')
+		return false;
+	memset(out, 0, sizeof(*out));
+	memcpy(out->boot_id, name, 32);
+	p = read_number(p, UINT32_MAX, &pid);
+	if (!p || *p++ != '-')
+		return false;
+	out->pid = (uint32_t)pid;
+	p = read_number(p, UINT64_MAX, &out->start_time);
+	if (!p || *p++ != '-')
+		return false;
+	p = skip_hex(p, 32);
+	return p && strcmp(p, LF_SEGMENT_SUFFIX) == 0;
+}
