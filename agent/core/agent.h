@@ -1,0 +1,84 @@
+/* The agent: drains the segments of a run directory into a store, and publishes the store's flags.
+ *
+ * `logfold run` embeds one for one command, on a directory of its own; `logfold agent` is one for
+ * the base directory.  It is one thread; all it does happens inside the calls below:
+ *
+ *   lf_agent_open(&agent, &options, &err);    directory locked and stamped, flags published
+ *   ... start the command with LOGFOLD_RUN_DIR = lf_agent_run_dir(agent) ...
+ *   while (lf_agent_serve(agent, child_fd, -1) == 0)
+ *           ;                                 drains, answers, until child_fd is readable
+ *   lf_agent_drain(agent);                    all that was counted is in the store
+ *   lf_store_each(lf_agent_store(agent), &(struct lf_query){ .this_run = true }, ...);
+ *   lf_agent_close(agent);                    the last drain; an empty own directory is removed
+ *
+ * What goes wrong later than lf_agent_open() is told to the reporter, one sentence for each failure
+ * and not again at each interval, and never ends the agent: what cannot be drained now is drained
+ * later, by this agent or the next.
+ */
+#ifndef LOGFOLD_CORE_AGENT_H
+#define LOGFOLD_CORE_AGENT_H
+
+#include <stdbool.h>
+
+#include "agent/core/reporter.h"
+#include "agent/store/store.h"
+#include "logfold/error.h"
+
+struct lf_agent;
+
+enum { LF_DRAIN_INTERVAL_MS = 1000 };
+
+enum lf_agent_place {
+	LF_AGENT_OWN_DIRECTORY,  /* makes `<base>/run-<16 hex>` */
+	LF_AGENT_BASE_DIRECTORY, /* the base itself: the daemon */
+};
+
+struct lf_agent_options {
+	const char *store_path; /* NULL: lf_store_default_path() */
+	const char *base_dir;   /* NULL: lf_rundir_base() */
+	enum lf_agent_place place;
+	bool observe;           /* the store cannot be used: count in memory, leave all on disk for a later
+	                         * agent of that store */
+	unsigned interval_ms;   /* 0: LF_DRAIN_INTERVAL_MS */
+	struct lf_reporter reporter;
+};
+
+/* On failure *out is left alone; -EBUSY when another agent has the directory.  When the store is
+ * what failed, *store_failed (may be NULL) is true and a second try with `observe` may work. */
+LF_MUST_CHECK int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
+                                bool *store_failed, struct lf_error *err);
+
+/* The directory that the processes must find in LOGFOLD_RUN_DIR. */
+const char *lf_agent_run_dir(const struct lf_agent *agent);
+
+/* The agent's own connection: for queries between two calls of the agent. */
+struct lf_store *lf_agent_store(struct lf_agent *agent);
+
+/* Works until `fd` is readable or hung up (returns 1) or `timeout_ms` is over (returns 0).  Without an
+ * fd (-1) only the time ends it; without a time (-1) only the fd.  A signal returns -EINTR. */
+LF_MUST_CHECK int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms);
+
+/* Drains now.  What fails is reported; the result says whether something did. */
+int lf_agent_drain(struct lf_agent *agent);
+
+/* NULL is fine. */
+void lf_agent_close(struct lf_agent *agent);
+
+/* ---- Commands that are not an agent ---- */
+
+struct lf_everywhere {
+	const char *store_path; /* NULL: lf_store_default_path() */
+	const char *base_dir;   /* NULL: lf_rundir_base() */
+	struct lf_reporter reporter;
+};
+
+/* Mutes or unmutes an entry: in the store, then in every run directory of that store: a living
+ * agent is asked to, where there is none the flags are published from here.  -ENOENT when the store
+ * has no such entry.  A directory that could not be reached is told to the reporter. */
+LF_MUST_CHECK int lf_mute_everywhere(const struct lf_everywhere *where, const char *namespace,
+                                     const char *hash, bool muted, struct lf_error *err);
+
+/* Has the living agents of that store drain, so that the store is up to date.  Returns how many did. */
+int lf_drain_everywhere(const struct lf_everywhere *where);
+
+#endif

@@ -1,0 +1,68 @@
+/* Run directories: where processes put their segments and the agent finds them.
+ *
+ * What lies in one stands in agent/map/layout.h.  There is one base directory for a user; each
+ * `logfold run` makes a directory of its own below it, `run-<16 hex>`.  A directory belongs to one
+ * agent at a time, by a lock that the kernel takes back when the agent dies.
+ *
+ * The base directory is, in this order; the hook looks in the same one:
+ *   1. $LOGFOLD_RUN_DIR, when it is set and not empty: this one or none
+ *   2. /run/logfold: as root; as another user when that user owns it
+ *   3. $XDG_RUNTIME_DIR/logfold, when the variable is set, absolute, and usable
+ *   4. /tmp/logfold-UID
+ * A candidate is usable when it is a directory (never a symbolic link) that belongs to the effective
+ * user and that nobody else may write to; 2 to 4 are created (0700) when they are missing, 1 too.
+ */
+#ifndef LOGFOLD_CORE_RUNDIR_H
+#define LOGFOLD_CORE_RUNDIR_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "logfold/error.h"
+
+struct lf_rundir;
+
+#define LF_RUNDIR_ENV "LOGFOLD_RUN_DIR"
+#define LF_RUNDIR_OWN_PREFIX "run-"
+
+/* Finds and, where needed, creates the base directory; its real path. */
+LF_MUST_CHECK int lf_rundir_base(char out[PATH_MAX], struct lf_error *err);
+
+/* Opens a directory and makes what is missing below it (segments/, quarantine/).  It is created
+ * (0700) when it is missing; -ENOENT when its parent is; -EPERM when it is somebody else's.  Takes
+ * no lock. */
+LF_MUST_CHECK int lf_rundir_open(struct lf_rundir **out, const char *path, struct lf_error *err);
+
+/* Makes `<base>/run-<16 hex>` and locks it.  `prepare`, which may be NULL, fills it before others can
+ * see it: its stamp, say. */
+LF_MUST_CHECK int lf_rundir_create_own(struct lf_rundir **out, const char *base,
+                                       int (*prepare)(struct lf_rundir *dir, void *arg,
+                                                      struct lf_error *err),
+                                       void *arg, struct lf_error *err);
+
+/* -EBUSY when another agent holds the lock, -ENOENT when the directory is being removed. */
+LF_MUST_CHECK int lf_rundir_lock(struct lf_rundir *dir, struct lf_error *err);
+void lf_rundir_unlock(struct lf_rundir *dir);
+
+const char *lf_rundir_path(const struct lf_rundir *dir); /* real, absolute */
+int lf_rundir_fd(const struct lf_rundir *dir);
+int lf_rundir_segments_fd(const struct lf_rundir *dir);
+int lf_rundir_quarantine_fd(const struct lf_rundir *dir);
+bool lf_rundir_is_own(const struct lf_rundir *dir); /* made by lf_rundir_create_own() */
+
+/* Whether no segment lies in it. */
+bool lf_rundir_is_empty(const struct lf_rundir *dir);
+
+/* Removes an own directory that holds neither segments nor anything quarantined.  The caller has
+ * the lock.  0, or -ENOTEMPTY when something is still there; then the directory is whole. */
+int lf_rundir_remove(struct lf_rundir *dir);
+
+/* Unlocks.  NULL is fine. */
+void lf_rundir_close(struct lf_rundir *dir);
+
+/* Calls `each` with the base directory and with every run directory below it, in no order; a value
+ * other than 0 ends the walk and is returned. */
+LF_MUST_CHECK int lf_rundir_each(const char *base, int (*each)(void *arg, const char *path),
+                                 void *arg, struct lf_error *err);
+
+#endif

@@ -1,0 +1,214 @@
+/* The store: the embedded SQLite database that is the agent's durable memory.
+ *
+ * It adds up what was drained from the segments, keeps the flags that people set, and remembers of
+ * each segment how far it was drained (its watermark), all in one transaction per drain: a count is
+ * in the store exactly when the watermark says so.
+ *
+ *   entries       one row per message; the columns are the fields of logfold/entry.h
+ *   segments      one row per segment that is not gone yet: watermark, and whether it is retired
+ *   meta          incarnation, what it is bound to, drainSequence
+ *   incarnations  every incarnation that this file knows of, and where it ended
+ *
+ * WAL with synchronous=FULL: what was committed survives a power loss.  Several processes may have
+ * one store open; each write waits for the others for at most five seconds (-EBUSY).
+ *
+ * A struct lf_store belongs to one thread.  Every function that fails says in `err` what and which
+ * file, and what to do about it.
+ */
+#ifndef LOGFOLD_STORE_STORE_H
+#define LOGFOLD_STORE_STORE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "logfold/entry.h"
+#include "logfold/error.h"
+
+struct lf_store;
+
+#define LF_STORE_MEMORY ":memory:"
+
+enum {
+	LF_UUID_CHARS = 36,
+	LF_TIME_CHARS = 24, /* 2024-05-06T07:08:09.123Z */
+	LF_STORE_SCHEMA = 1,
+};
+
+enum lf_store_flags {
+	LF_STORE_WRITE = 0,     /* created when missing, its directories (0700) too */
+	LF_STORE_READ_ONLY = 1, /* never created or changed; -ENOENT when it is not there */
+};
+
+/* Where the store is when nobody says: $XDG_STATE_HOME/logfold/entries.db, as root
+ * /var/lib/logfold/entries.db. */
+LF_MUST_CHECK int lf_store_default_path(char out[PATH_MAX], struct lf_error *err);
+
+/* What lf_store_path() will say of a path, whether the file is there or not: absolute, without
+ * symbolic links. */
+LF_MUST_CHECK int lf_store_real_path(const char *path, char out[PATH_MAX], struct lf_error *err);
+
+/* Opens `path`, or a store in memory (LF_STORE_MEMORY).  Errors: -ENOENT, -EACCES, -EROFS,
+ * -ENOTSUP (made by a newer logfold), -EBADMSG (not a store, or damaged), -EBUSY, -ENOSPC, -EIO. */
+LF_MUST_CHECK int lf_store_open(struct lf_store **out, const char *path, enum lf_store_flags flags,
+                                struct lf_error *err);
+void lf_store_close(struct lf_store *store); /* NULL is fine; rolls back what is not committed */
+
+/* The real path, or ":memory:". */
+const char *lf_store_path(const struct lf_store *store);
+
+/* ---- Entries, to read ---- */
+
+/* A row.  All text is the store's and valid until the callback returns. */
+struct lf_entry {
+	struct lf_text hash, namespace, method, message_template, template_kind, top_frame;
+	bool enabled, persist_to_cache, persist_to_db;
+	struct lf_text tags; /* JSON: an array of strings */
+	struct lf_text first_seen_at, last_seen_at;
+	uint64_t count_total;
+	uint64_t counts[LF_OUTCOME_COUNT];
+	struct lf_text source_file; /* empty: not known; so are the others that may be absent */
+	int64_t source_line;        /* 0: not known */
+	struct lf_text family, policy;
+	int64_t flags_version;
+	struct lf_text flags_writer;
+};
+
+enum lf_entry_order {
+	LF_BY_COUNT,     /* most frequent first, then by namespace and hash */
+	LF_BY_LAST_SEEN, /* the latest first */
+	LF_BY_KEY,       /* namespace, hash */
+};
+
+struct lf_query {
+	const char *namespace;   /* NULL: all */
+	const char *hash_prefix; /* lower-case hex; NULL: all */
+	const char *method;      /* NULL: all */
+	bool muted_only;
+	bool this_run;           /* what lf_store_open()'s caller added with LF_ADD_TALLY: those entries
+	                          * only, counts and times of this run alone */
+	enum lf_entry_order order;
+	uint64_t limit;          /* 0: all */
+};
+
+/* Calls `each` for every entry that matches; a value other than 0 ends the walk and is returned.
+ * The callback may not change the store. */
+LF_MUST_CHECK int lf_store_each(struct lf_store *store, const struct lf_query *query,
+                                int (*each)(void *arg, const struct lf_entry *entry), void *arg,
+                                struct lf_error *err);
+
+struct lf_store_totals {
+	uint64_t entries;
+	uint64_t count_total;
+	uint64_t counts[LF_OUTCOME_COUNT];
+};
+
+/* Honours namespace, hash_prefix, method, muted_only and this_run. */
+LF_MUST_CHECK int lf_store_totals(struct lf_store *store, const struct lf_query *query,
+                                  struct lf_store_totals *out, struct lf_error *err);
+
+/* ---- Flags ---- */
+
+struct lf_flag_change {
+	const char *namespace;
+	const char *hash; /* all LF_HASH_CHARS */
+	bool enabled;
+	const char *writer; /* who says so: host:agent */
+};
+
+/* Sets `enabled`.  *changed says whether it was different; only then does flagsVersion go up.
+ * -ENOENT when there is no such entry.  A transaction of its own. */
+LF_MUST_CHECK int lf_store_set_flags(struct lf_store *store, const struct lf_flag_change *change,
+                                     bool *changed, struct lf_error *err);
+
+/* ---- What a drain writes (agent/core/drain.c) ---- */
+
+LF_MUST_CHECK int lf_store_begin(struct lf_store *store, struct lf_error *err);
+/* Counts the drain sequence up, in the same transaction. */
+LF_MUST_CHECK int lf_store_commit(struct lf_store *store, struct lf_error *err);
+void lf_store_rollback(struct lf_store *store);
+
+struct lf_addition {
+	const char *namespace;
+	const char *hash; /* LF_HASH_CHARS and a NUL */
+	uint64_t counts[LF_OUTCOME_COUNT];
+	uint64_t first_seen_ms; /* 0: do not touch it */
+	uint64_t last_seen_ms;
+};
+
+enum lf_add_flags {
+	LF_ADD_PLAIN = 0,
+	LF_ADD_TALLY = 1, /* count it for this run's summary, too */
+};
+
+/* Adds to an entry that exists; -ENOENT (without a sentence) when it does not. */
+LF_MUST_CHECK int lf_store_add(struct lf_store *store, const struct lf_addition *addition,
+                               enum lf_add_flags flags, struct lf_error *err);
+
+/* What an entry is, besides its counts. */
+struct lf_new_entry {
+	struct lf_identity identity;
+	enum lf_kind kind;
+};
+
+/* The same for an entry that may be new. */
+LF_MUST_CHECK int lf_store_add_new(struct lf_store *store, const struct lf_new_entry *what,
+                                   const struct lf_addition *addition, enum lf_add_flags flags,
+                                   struct lf_error *err);
+
+/* ---- Watermarks ---- */
+
+struct lf_segment_row {
+	const char *name;
+	const char *directory; /* the run directory, real path */
+	const void *watermark; /* opaque to the store (agent/core/watermark.h) */
+	size_t watermark_bytes;
+	bool retired; /* drained after its owner's death: only to be unlinked and dropped */
+};
+
+LF_MUST_CHECK int lf_store_put_segment(struct lf_store *store, const struct lf_segment_row *row,
+                                       struct lf_error *err);
+LF_MUST_CHECK int lf_store_drop_segment(struct lf_store *store, const char *name,
+                                        struct lf_error *err);
+/* directory NULL: all. */
+LF_MUST_CHECK int lf_store_each_segment(struct lf_store *store, const char *directory,
+                                        int (*each)(void *arg, const struct lf_segment_row *row),
+                                        void *arg, struct lf_error *err);
+
+/* ---- Whose numbers these are ---- */
+
+struct lf_incarnation {
+	char uuid[LF_UUID_CHARS + 1];
+	uint64_t drain_sequence; /* how many drains this file has committed */
+	bool minted;             /* new since lf_store_open(): created, or found copied or replaced */
+	bool created;            /* the file itself is new */
+};
+
+LF_MUST_CHECK int lf_store_incarnation(struct lf_store *store, struct lf_incarnation *out,
+                                       struct lf_error *err);
+
+/* Ends the incarnation and begins another.  `reason` stays in the table, for people. */
+LF_MUST_CHECK int lf_store_mint(struct lf_store *store, const char *reason, struct lf_error *err);
+
+enum lf_history {
+	LF_HISTORY_OURS,       /* this file's past or present: its own watermarks are at least as new */
+	LF_HISTORY_SUPERSEDED, /* beyond what this file knows, and a new incarnation began since */
+	LF_HISTORY_FOREIGN,    /* beyond what this file knows: a new incarnation has to begin */
+};
+
+/* What "incarnation `uuid` had committed `sequence` drains" means to this file. */
+LF_MUST_CHECK int lf_store_history(struct lf_store *store, const char *uuid, uint64_t sequence,
+                                   enum lf_history *out, struct lf_error *err);
+
+/* Notes an incarnation of this path that this file never was, so that it is asked about once. */
+LF_MUST_CHECK int lf_store_note_foreign(struct lf_store *store, const char *uuid,
+                                        struct lf_error *err);
+
+/* Whether the path still names the open file, and nobody has set it back behind `sequence`:
+ * 0, or -ESTALE when it must be opened anew. */
+LF_MUST_CHECK int lf_store_still_there(struct lf_store *store, uint64_t sequence);
+
+/* Writes LF_TIME_CHARS characters and a NUL. */
+void lf_time_format(uint64_t ms, char out[LF_TIME_CHARS + 1]);
+
+#endif
