@@ -1,0 +1,235 @@
+#include "hashing/module.h"
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/auxv.h>
+
+#include "hashing/file.h"
+#include "hashing/sys.h"
+
+enum {
+	FIRST_PAGE_BYTES = 4096, /* the smallest page: mapped whole wherever its first byte is */
+	COMPARED_BYTES = 1024,   /* ELF header, program headers, and the build id behind them */
+};
+
+static const char exe_link[] = "/proc/self/exe";
+
+/* The main program's own, found once.  All threads find the same; the pointer is stored last. */
+static struct {
+	_Atomic(const Elf64_Phdr *) headers; /* release pairs with the acquire in main_headers() */
+	_Atomic size_t header_count;
+	_Atomic(const struct lf_text *) name; /* release pairs with the acquire in main_name() */
+} main_program;
+
+static unsigned long from_auxv(unsigned long type)
+{
+	int saved = errno;
+	unsigned long value = getauxval(type); /* no lock; it sets errno where it finds nothing */
+
+	errno = saved;
+	return value;
+}
+
+size_t lf_page_bytes(void)
+{
+	unsigned long bytes = from_auxv(AT_PAGESZ);
+
+	return bytes ? bytes : FIRST_PAGE_BYTES;
+}
+
+/* Not by the ELF header: of a main program with a hole between its segments the loader tells only
+ * the one segment that holds the address. */
+static void main_headers(struct lf_module *out)
+{
+	out->headers = atomic_load_explicit(&main_program.headers, memory_order_acquire);
+	if (!out->headers) {
+		atomic_store_explicit(&main_program.header_count, from_auxv(AT_PHNUM),
+				      memory_order_relaxed);
+		out->headers = (const Elf64_Phdr *)from_auxv(AT_PHDR);
+		atomic_store_explicit(&main_program.headers, out->headers, memory_order_release);
+	}
+	out->header_count = out->headers ? atomic_load_explicit(&main_program.header_count,
+								memory_order_relaxed)
+					 : 0;
+}
+
+/* A library's headers lie in its first page, where the first segment begins at the file's first
+ * byte.  A linker script may have it otherwise: then there are none for us. */
+static void library_headers(const char *mapped, struct lf_module *out)
+{
+	const Elf64_Ehdr *elf = (const Elf64_Ehdr *)(const void *)mapped;
+	const Elf64_Phdr *first;
+
+	if (memcmp(elf->e_ident, ELFMAG, SELFMAG) != 0 || elf->e_ident[EI_CLASS] != ELFCLASS64 ||
+	    elf->e_phentsize != sizeof(Elf64_Phdr) || elf->e_phoff % _Alignof(Elf64_Phdr) != 0 ||
+	    elf->e_phoff > FIRST_PAGE_BYTES ||
+	    elf->e_phnum > (FIRST_PAGE_BYTES - elf->e_phoff) / sizeof(Elf64_Phdr))
+		return;
+	out->headers = (const Elf64_Phdr *)(const void *)(mapped + elf->e_phoff);
+	out->header_count = elf->e_phnum;
+	first = lf_module_segment(out, (uintptr_t)mapped - out->base);
+	if (first && first->p_offset == 0 && out->base + first->p_vaddr == (uintptr_t)mapped)
+		return;
+	out->headers = NULL;
+	out->header_count = 0;
+}
+
+bool lf_module_find(const void *address, struct lf_module *out)
+{
+	struct dl_find_object object;
+
+	if (_dl_find_object((void *)(uintptr_t)address, &object) != 0)
+		return false;
+	*out = (struct lf_module){
+		.path = object.dlfo_link_map->l_name,
+		.base = object.dlfo_link_map->l_addr,
+	};
+	if (out->path[0] == '\0')
+		main_headers(out);
+	else
+		library_headers(object.dlfo_map_start, out);
+	return true;
+}
+
+const Elf64_Phdr *lf_module_segment(const struct lf_module *module, uint64_t file_address)
+{
+	const Elf64_Phdr *end = module->headers + module->header_count;
+
+	for (const Elf64_Phdr *header = module->headers; header < end; header++) {
+		if (header->p_type == PT_LOAD && file_address - header->p_vaddr < header->p_memsz)
+			return header;
+	}
+	return NULL;
+}
+
+/* Compares what is mapped with the file.  The size is asked first, because the mapping of a file
+ * that was truncated since ends in SIGBUS. */
+static bool is_loaded_file(const struct lf_module *module, int fd, const struct stat *st)
+{
+	const Elf64_Phdr *first = module->headers;
+	const Elf64_Phdr *end = module->headers + module->header_count;
+	unsigned char block[COMPARED_BYTES];
+	size_t len;
+
+	while (first < end && (first->p_type != PT_LOAD || first->p_offset != 0))
+		first++;
+	if (first == end)
+		return false;
+	len = first->p_filesz < sizeof(block) ? first->p_filesz : sizeof(block);
+	return len >= sizeof(Elf64_Ehdr) && (uint64_t)st->st_size >= len &&
+	       lf_file_read(fd, block, len, 0) &&
+	       memcmp(block, (const void *)(module->base + first->p_vaddr), len) == 0;
+}
+
+/* Non-blocking, because something else may stand there by now: a FIFO would hold up the host. */
+static int open_if_loaded(const struct lf_module *module, const char *path, struct stat *out)
+{
+	int fd = lf_sys_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+	int rc;
+
+	if (fd < 0)
+		return fd;
+	rc = lf_sys_fstat(fd, out);
+	if (rc == 0 && (!S_ISREG(out->st_mode) || !is_loaded_file(module, fd, out)))
+		rc = -ESTALE;
+	if (rc == 0)
+		return fd;
+	(void)lf_sys_close(fd);
+	return rc;
+}
+
+/* A program that was started by way of the loader (ld.so ./program) is not what /proc/self/exe
+ * says; the loader then leaves its path in AT_EXECFN. */
+static int open_main(const struct lf_module *module, struct stat *out)
+{
+	const char *started = (const char *)from_auxv(AT_EXECFN);
+	int fd = open_if_loaded(module, exe_link, out);
+
+	return fd >= 0 || !started ? fd : open_if_loaded(module, started, out);
+}
+
+int lf_module_open(const struct lf_module *module, struct stat *out)
+{
+	if (module->path[0] == '\0')
+		return open_main(module, out);
+	if (!strchr(module->path, '/'))
+		return -ENOENT; /* linux-vdso.so.1: no file */
+	return open_if_loaded(module, module->path, out);
+}
+
+static struct lf_text basename_of(const char *path, size_t len)
+{
+	const char *slash = memrchr(path, '/', len);
+	size_t skipped = slash ? (size_t)(slash - path) + 1 : 0;
+
+	return (struct lf_text){ path + skipped, len - skipped };
+}
+
+/* The link names the file that runs, also when it was replaced or renamed since. */
+static size_t read_exe_link(const struct lf_module *module, char *out, size_t size)
+{
+	static const char deleted[] = " (deleted)";
+	const size_t deleted_len = sizeof(deleted) - 1;
+	struct stat st;
+	int fd = open_if_loaded(module, exe_link, &st);
+	ssize_t len;
+
+	if (fd < 0)
+		return 0;
+	(void)lf_sys_close(fd);
+	len = lf_sys_readlinkat(AT_FDCWD, exe_link, out, size);
+	if (len <= 0)
+		return 0;
+	if ((size_t)len > deleted_len &&
+	    memcmp(out + len - deleted_len, deleted, deleted_len) == 0)
+		len -= (ssize_t)deleted_len;
+	return (size_t)len;
+}
+
+/* A path may fill a page, too much for the stack of a signal handler: it gets a mapping, which is
+ * kept for good, as the name is. */
+static const struct lf_text *find_main_name(const struct lf_module *module)
+{
+	struct {
+		struct lf_text name;
+		char path[PATH_MAX];
+	} *found;
+	const char *started = (const char *)from_auxv(AT_EXECFN);
+	const struct lf_text *expected = NULL;
+	void *memory;
+	size_t len;
+
+	if (lf_sys_mmap(NULL, sizeof(*found), PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &memory) < 0)
+		return NULL;
+	found = memory;
+	len = read_exe_link(module, found->path, sizeof(found->path));
+	found->name = len        ? basename_of(found->path, len)
+		      : started ? basename_of(started, strlen(started))
+				: (struct lf_text){ "?", 1 };
+	if (atomic_compare_exchange_strong_explicit(&main_program.name, &expected, &found->name,
+						    memory_order_release, memory_order_acquire))
+		return &found->name;
+	(void)lf_sys_munmap(memory, sizeof(*found));
+	return expected;
+}
+
+static struct lf_text main_name(const struct lf_module *module)
+{
+	const struct lf_text *name =
+		atomic_load_explicit(&main_program.name, memory_order_acquire);
+
+	if (!name)
+		name = find_main_name(module);
+	return name ? *name : (struct lf_text){ "?", 1 };
+}
+
+struct lf_text lf_module_name(const struct lf_module *module)
+{
+	if (module->path[0] == '\0')
+		return main_name(module);
+	return basename_of(module->path, strlen(module->path));
+}
