@@ -1,0 +1,363 @@
+#include "hashing/mask.h"
+
+#include <string.h>
+
+#include "hashing/mask_scan.h"
+
+#define PLACEHOLDER "<*>"
+
+enum { PLACEHOLDER_LEN = 3 };
+
+/* ---- writing ---- */
+
+static bool is_tail(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/* Copies text, or as many whole characters as there is room for. */
+static void put_text(struct mask_scan *s, size_t start, size_t end)
+{
+	const unsigned char *text = s->in + start;
+	size_t len = end - start, i;
+
+	if (len > LF_TEMPLATE_MAX - s->len) {
+		len = LF_TEMPLATE_MAX - s->len;
+		while (len > 0 && is_tail((char)text[len]))
+			len--;
+		s->full = true;
+	}
+	for (i = 0; i < len; i++)
+		s->out[s->len + i] = (char)text[i];
+	s->len += len;
+	s->pos = end;
+}
+
+static void put_byte(struct mask_scan *s)
+{
+	if (s->len == LF_TEMPLATE_MAX)
+		s->full = true;
+	else
+		s->out[s->len++] = (char)s->in[s->pos];
+	s->pos++;
+}
+
+/* What may stand between two placeholders so that both read as one. */
+static bool is_list_glue(const char *glue, size_t len)
+{
+	switch (len) {
+	case 0: return true;
+	case 1: return *glue == ' ' || *glue == ',' || *glue == ':';
+	case 2: return memcmp(glue, ", ", 2) == 0;
+	case 3: return memcmp(glue, " - ", 3) == 0 || memcmp(glue, "\",\"", 3) == 0 ||
+		       memcmp(glue, "','", 3) == 0;
+	case 4: return memcmp(glue, "\", \"", 4) == 0 || memcmp(glue, "', '", 4) == 0;
+	default: return false;
+	}
+}
+
+/* "[ 5" is "[5" with a field width. */
+static void drop_padding(struct mask_scan *s)
+{
+	if (s->len >= 2 && s->out[s->len - 1] == ' ' &&
+	    (s->out[s->len - 2] == '[' || s->out[s->len - 2] == '('))
+		s->len--;
+}
+
+static void put_placeholder(struct mask_scan *s, size_t next)
+{
+	const char *glue = s->out + s->joint;
+	size_t len;
+
+	s->pos = next;
+	drop_padding(s);
+	len = s->len - s->joint;
+	if (s->joint && is_list_glue(glue, len)) {
+		s->len = s->joint;
+		return;
+	}
+	if (LF_TEMPLATE_MAX - s->len < PLACEHOLDER_LEN) {
+		s->full = true;
+		return;
+	}
+	s->bracketed = s->joint && len == 2 && memcmp(glue, " (", 2) == 0 ? s->joint : 0;
+	memcpy(s->out + s->len, PLACEHOLDER, PLACEHOLDER_LEN);
+	s->len += PLACEHOLDER_LEN;
+	s->joint = s->len;
+}
+
+/* "1396 bytes (1.36 KB)" and "10.0.0.1 ()" say once what varies. */
+static void put_closing_bracket(struct mask_scan *s)
+{
+	if (s->joint && s->bracketed && s->len == s->joint) {
+		s->len = s->joint = s->bracketed;
+		s->bracketed = 0;
+		s->pos++;
+	} else if (s->joint && s->len == s->joint + 2 && memcmp(s->out + s->joint, " (", 2) == 0) {
+		s->len = s->joint;
+		s->pos++;
+	} else {
+		put_byte(s);
+	}
+}
+
+/* ---- reading ---- */
+
+static bool is_numeric(const struct mask_run *run)
+{
+	return run->seen & C_DIGIT && !(run->seen & ~(unsigned)(C_DIGIT | C_DOT | C_SIGN));
+}
+
+/* Where the unit behind a number ends; `pos` when there is none. */
+static size_t unit_end(const struct mask_scan *s, size_t pos)
+{
+	size_t start = mask_skip_blanks(s, pos);
+	struct mask_run run;
+
+	if (start == pos || !(mask_class_at(s, start) & (C_UPPER | C_LOWER)))
+		return pos;
+	run = lf_mask_run_at(s, start);
+	if (mask_at(s, run.end) == '=' || mask_at(s, run.end) == '(' ||
+	    !lf_mask_is_unit(s->in + start, run.core - start))
+		return pos;
+	return run.core;
+}
+
+static void mask_run(struct mask_scan *s)
+{
+	struct mask_run run = lf_mask_run_at(s, s->pos);
+	size_t stop = lf_mask_run_variable(s, &run);
+
+	if (stop == run.start)
+		put_text(s, run.start, run.end);
+	else if (stop == run.end && is_numeric(&run))
+		put_placeholder(s, unit_end(s, stop));
+	else
+		put_placeholder(s, stop);
+}
+
+static void mask_blank(struct mask_scan *s)
+{
+	size_t next = mask_skip_blanks(s, s->pos);
+
+	if (s->len == LF_TEMPLATE_MAX)
+		s->full = true;
+	else
+		s->out[s->len++] = ' ';
+	s->pos = next;
+}
+
+/* `pos` with the blanks before it left out. */
+static size_t before_blanks(const struct mask_scan *s, size_t pos)
+{
+	while (pos > 0 && mask_is_blank(s->in[pos - 1]))
+		pos--;
+	return pos;
+}
+
+static bool is_quote(unsigned char c)
+{
+	return c == '"' || c == '\'';
+}
+
+/* Where the quote at `pos` is closed with no blank in between; 0 when it is not. */
+static size_t closing_quote(const struct mask_scan *s, size_t pos)
+{
+	unsigned char quote = s->in[pos], c;
+	size_t i;
+
+	for (i = pos + 1; i < s->end; i++) {
+		c = s->in[i];
+		if (c == quote || (quote == '`' && c == '\''))
+			return lf_mask_classes[mask_at(s, i + 1)] & C_WORD ? 0 : i;
+		if (c <= ' ' || c == 0x7f)
+			return 0;
+	}
+	return 0;
+}
+
+/* {"key": value, "key": value */
+static bool is_quoted_key(const struct mask_scan *s, size_t open, size_t close)
+{
+	size_t before = before_blanks(s, open);
+
+	return mask_at(s, mask_skip_blanks(s, close + 1)) == ':' && is_quote(s->in[open]) &&
+	       (before == 0 || s->in[before - 1] == '{' || s->in[before - 1] == ',');
+}
+
+/* Where the key ends whose value starts at `pos`: "key": or key=; 0 when there is no key. */
+static size_t key_end(const struct mask_scan *s, size_t pos)
+{
+	size_t before = before_blanks(s, pos);
+
+	if (pos >= 2 && s->in[pos - 1] == '=' && !(lf_mask_classes[s->in[pos - 2]] & C_END))
+		return pos - 1;
+	if (before < 2 || s->in[before - 1] != ':')
+		return 0;
+	before = before_blanks(s, before - 1);
+	return before > 0 && is_quote(s->in[before - 1]) ? before - 1 : 0;
+}
+
+static bool holds_word(const struct mask_scan *s, size_t start, size_t end)
+{
+	for (; start < end; start++)
+		if (lf_mask_classes[s->in[start]] & C_WORD)
+			return true;
+	return false;
+}
+
+/* Whether what stands between the quotes is a value, not a word of the message. */
+static bool is_quoted_value(const struct mask_scan *s, size_t open, size_t close)
+{
+	size_t key = key_end(s, open);
+
+	if (is_quoted_key(s, open, close))
+		return false;
+	if (key == 0)
+		return holds_word(s, open + 1, close);
+	return !lf_mask_is_constant_value(s->in + open + 1, close - open - 1) &&
+	       !lf_mask_is_message_key(s, key);
+}
+
+static void mask_quote(struct mask_scan *s)
+{
+	size_t open = s->pos, close;
+	bool is_double = s->in[open] == '"';
+
+	put_byte(s);
+	if (is_double && s->in_quote) {
+		s->in_quote = false;
+		return;
+	}
+	if (open > 0 && !(lf_mask_classes[s->in[open - 1]] & C_END))
+		return;
+	close = closing_quote(s, open);
+	if (close == 0 || !is_quoted_value(s, open, close)) {
+		s->in_quote = is_double;
+		return;
+	}
+	put_placeholder(s, close);
+	if (!s->full)
+		put_byte(s);
+}
+
+static void mask_angle(struct mask_scan *s)
+{
+	unsigned char next = mask_at(s, s->pos + 1);
+	struct mask_run run;
+
+	if (next == '*' && mask_at(s, s->pos + 2) == '>') {
+		put_placeholder(s, s->pos + PLACEHOLDER_LEN);
+		return;
+	}
+	if (lf_mask_classes[next] & C_DIGIT &&
+	    (s->pos == 0 || mask_is_blank(s->in[s->pos - 1]) || s->in[s->pos - 1] == '=')) {
+		run = lf_mask_run_at(s, s->pos + 1);
+		if (mask_at(s, run.end) != '>') { /* "<1 sec" */
+			s->pos++;
+			return;
+		}
+	}
+	put_byte(s);
+}
+
+/* "::1", "::" */
+static void mask_colon(struct mask_scan *s)
+{
+	size_t stop = s->pos;
+
+	if (mask_at(s, s->pos + 1) == ':' &&
+	    (s->pos == 0 || mask_class_at(s, s->pos - 1) & C_END))
+		stop = lf_mask_address_end(s, s->pos);
+	if (stop > s->pos)
+		put_placeholder(s, stop);
+	else
+		put_byte(s);
+}
+
+static void mask_step(struct mask_scan *s)
+{
+	unsigned char c = s->in[s->pos];
+
+	if (!(lf_mask_classes[c] & C_END)) {
+		mask_run(s);
+		return;
+	}
+	switch (c) {
+	case ' ':
+	case '\t': mask_blank(s); break;
+	case '"':
+	case '\'':
+	case '`': mask_quote(s); break;
+	case '<': mask_angle(s); break;
+	case ':': mask_colon(s); break;
+	case ')': put_closing_bracket(s); break;
+	default: put_byte(s); break;
+	}
+}
+
+/* ---- the line ---- */
+
+static uint64_t fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Two words at a time, each pair through one wide multiplication. */
+static uint64_t hash_text(const char *text, size_t len)
+{
+	const uint64_t k0 = 0x9e3779b97f4a7c15u, k1 = 0xc2b2ae3d27d4eb4fu;
+	uint64_t hash = k0 ^ len, pair[2];
+
+	for (; len >= sizeof(pair); text += sizeof(pair), len -= sizeof(pair)) {
+		memcpy(pair, text, sizeof(pair));
+		hash = fold(pair[0] ^ k1, pair[1] ^ hash);
+	}
+	pair[0] = pair[1] = 0;
+	memcpy(pair, text, len);
+	return fold(fold(pair[0] ^ k1, pair[1] ^ hash) ^ k0, k1);
+}
+
+/* Cuts between two characters, where the text is UTF-8 at all. */
+static size_t cut_length(struct lf_text line)
+{
+	size_t len = LF_TEMPLATE_MAX;
+
+	if (line.len <= len)
+		return line.len;
+	while (len > LF_TEMPLATE_MAX - 3 && is_tail(line.data[len]))
+		len--;
+	return len;
+}
+
+static struct lf_text trim(struct lf_text text)
+{
+	while (text.len > 0 && (mask_is_blank((unsigned char)text.data[text.len - 1]) ||
+				text.data[text.len - 1] == '\r'))
+		text.len--;
+	while (text.len > 0 && mask_is_blank((unsigned char)*text.data)) {
+		text.data++;
+		text.len--;
+	}
+	return text;
+}
+
+size_t lf_mask(struct lf_text line, char out[LF_TEMPLATE_MAX], uint64_t *hash)
+{
+	struct mask_scan s = { .out = out };
+
+	line.len = cut_length(line);
+	if (!lf_mask_is_clean(line))
+		line = lf_mask_clean(line, out);
+	line = trim(line);
+	s.in = (const unsigned char *)line.data;
+	s.end = line.len;
+	while (s.pos < s.end && !s.full)
+		mask_step(&s);
+	if (s.len > 0 && out[s.len - 1] == ' ')
+		s.len--;
+	*hash = hash_text(out, s.len);
+	return s.len;
+}

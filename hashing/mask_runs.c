@@ -1,0 +1,275 @@
+#include "hashing/mask_scan.h"
+
+#include <string.h>
+
+#define HEX_LOWER (C_HEX | C_LOWER)
+#define HEX_UPPER (C_HEX | C_UPPER)
+#define LOWER (C_LETTER | C_LOWER)
+#define UPPER (C_LETTER | C_UPPER)
+
+/* Ranges do not overlap: -Woverride-init would tell. */
+const uint16_t lf_mask_classes[256] = {
+	[0x00 ... 0x20] = C_END, ['"'] = C_END, ['\''] = C_END, ['('] = C_END, [')'] = C_END,
+	[','] = C_END, [':'] = C_END, [';'] = C_END, ['<'] = C_END, ['='] = C_END, ['>'] = C_END,
+	['['] = C_END, [']'] = C_END, ['`'] = C_END, ['{'] = C_END, ['|'] = C_END, ['}'] = C_END,
+	[0x7f] = C_END,
+
+	['0' ... '9'] = C_DIGIT,
+	['a' ... 'f'] = HEX_LOWER, ['g' ... 'z'] = LOWER,
+	['A' ... 'F'] = HEX_UPPER, ['G' ... 'Z'] = UPPER,
+	[0x80 ... 0xff] = C_HIGH,
+
+	['!'] = C_OTHER, ['#'] = C_OTHER, ['$'] = C_OTHER, ['%'] = C_OTHER, ['&'] = C_OTHER,
+	['*'] = C_OTHER, ['^'] = C_OTHER,
+	['+'] = C_SIGN, ['-'] = C_SIGN, ['.'] = C_DOT, ['/'] = C_SLASH, ['\\'] = C_BACKSLASH,
+	['?'] = C_MARK, ['@'] = C_MARK, ['~'] = C_MARK, ['_'] = C_JOINER,
+};
+
+static bool is_lower_hex(unsigned char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+/* \xHH: a byte that could not be printed.  It counts as a letter, not as a digit and a path. */
+static bool is_escape_at(const struct mask_scan *s, size_t pos)
+{
+	return mask_at(s, pos) == '\\' && mask_at(s, pos + 1) == 'x' &&
+	       is_lower_hex(mask_at(s, pos + 2)) && is_lower_hex(mask_at(s, pos + 3));
+}
+
+struct mask_run lf_mask_run_at(const struct mask_scan *s, size_t pos)
+{
+	struct mask_run run = { .start = pos };
+	unsigned class;
+
+	while (pos < s->end && !((class = lf_mask_classes[s->in[pos]]) & C_END)) {
+		if (class & C_BACKSLASH && is_escape_at(s, pos)) {
+			run.seen |= C_HIGH;
+			pos += 4;
+			continue;
+		}
+		run.seen |= class;
+		pos++;
+	}
+	run.end = pos;
+	while (pos > run.start && strchr(".!?", s->in[pos - 1]))
+		pos--;
+	run.core = pos;
+	return run;
+}
+
+static size_t count_byte(const struct mask_scan *s, const struct mask_run *run, unsigned char byte)
+{
+	size_t i, n = 0;
+
+	for (i = run->start; i < run->core; i++)
+		n += s->in[i] == byte && !(byte == '\\' && is_escape_at(s, i));
+	return n;
+}
+
+/* Dots between two letters or digits. */
+static size_t count_inner_dots(const struct mask_scan *s, const struct mask_run *run)
+{
+	size_t i, n = 0;
+
+	for (i = run->start + 1; i + 1 < run->core; i++)
+		n += s->in[i] == '.' && lf_mask_classes[s->in[i - 1]] & C_WORD &&
+		     lf_mask_classes[s->in[i + 1]] & C_WORD;
+	return n;
+}
+
+/* A slash alone is the root directory; "and/or" is a choice of words. */
+static bool is_slash_path(const struct mask_scan *s, const struct mask_run *run)
+{
+	const unsigned char *text = s->in + run->start;
+	size_t len = run->core - run->start;
+
+	if (text[0] == '/')
+		return true;
+	if (text[0] == '.' && len >= 3 && (text[1] == '/' || (text[1] == '.' && text[2] == '/')))
+		return true;
+	return count_byte(s, run, '/') >= 2 || count_inner_dots(s, run) >= 1;
+}
+
+static bool is_marked(const struct mask_scan *s, const struct mask_run *run)
+{
+	const unsigned char *at;
+	size_t len = run->core - run->start;
+
+	if (s->in[run->start] == '~' && len >= 2)
+		return true;
+	at = len >= 3 ? memchr(s->in + run->start + 1, '@', len - 2) : NULL;
+	return at != NULL;
+}
+
+static bool is_hex_word(const struct mask_run *run)
+{
+	return run->core - run->start >= 8 && run->core == run->end &&
+	       (run->seen == HEX_LOWER || run->seen == HEX_UPPER);
+}
+
+/* Quotes as typographers and GCC write them, around one word. */
+static bool has_curly_quotes(const struct mask_scan *s, const struct mask_run *run)
+{
+	const unsigned char *text = s->in + run->start, *last = s->in + run->core - 3;
+
+	return run->core - run->start > 6 && !memcmp(text, "\xe2\x80", 2) &&
+	       !memcmp(last, "\xe2\x80", 2) &&
+	       ((text[2] == 0x98 && last[2] == 0x99) || (text[2] == 0x9c && last[2] == 0x9d));
+}
+
+static bool ends_url(unsigned char c)
+{
+	return c <= ' ' || c == 0x7f || strchr("\"'<>()[]{}|`", c);
+}
+
+/* Where a URL ends of which in[..pos) is known. */
+static size_t url_end(const struct mask_scan *s, size_t pos)
+{
+	size_t start = pos;
+
+	while (pos < s->end && !ends_url(s->in[pos]))
+		pos++;
+	while (pos > start && strchr(".,;:!?", s->in[pos - 1]))
+		pos--;
+	return pos;
+}
+
+static bool is_scheme(const struct mask_scan *s, const struct mask_run *run)
+{
+	return !(run->seen & ~(unsigned)(C_LETTER | C_HEX | C_UPPER | C_LOWER | C_DIGIT | C_SIGN |
+					 C_DOT)) &&
+	       lf_mask_classes[s->in[run->start]] & (C_UPPER | C_LOWER);
+}
+
+/* https://host/path; a host in brackets is an IPv6 address. */
+static size_t after_scheme(const struct mask_scan *s, size_t pos)
+{
+	size_t stop = pos;
+
+	if (mask_at(s, pos) == '[') {
+		while (stop < s->end && !mask_is_blank(s->in[stop]) && s->in[stop] != ']')
+			stop++;
+		pos = mask_at(s, stop) == ']' ? stop + 1 : pos;
+	}
+	return url_end(s, pos);
+}
+
+/* What a run is together with the colon behind it. */
+static size_t colon_end(const struct mask_scan *s, const struct mask_run *run)
+{
+	unsigned char next = mask_at(s, run->end + 1);
+
+	if (next == '/' && mask_at(s, run->end + 2) == '/' && is_scheme(s, run))
+		return after_scheme(s, run->end + 3);
+	if (next == '\\' && run->end - run->start == 1 && run->seen & (C_UPPER | C_LOWER))
+		return lf_mask_run_at(s, run->end + 1).core;
+	if (lf_mask_classes[next] & C_DIGIT && run->seen & C_DOT && count_inner_dots(s, run) >= 1)
+		return run->end;
+	if (!(run->seen & ~(unsigned)(C_DIGIT | C_HEX | C_UPPER | C_LOWER)))
+		return lf_mask_address_end(s, run->start);
+	return run->start;
+}
+
+/* The value of key=value, unless it is one of a few states that a word says. */
+static bool is_masked_value(const struct mask_scan *s, const struct mask_run *run)
+{
+	if (run->start < 2 || s->in[run->start - 1] != '=')
+		return false;
+	if (lf_mask_classes[s->in[run->start - 2]] & C_END &&
+	    !strchr("])", s->in[run->start - 2]))
+		return false;
+	return !lf_mask_is_constant_value(s->in + run->start, run->core - run->start) &&
+	       !lf_mask_is_message_key(s, run->start - 1);
+}
+
+static bool has_variable_shape(const struct mask_scan *s, const struct mask_run *run)
+{
+	unsigned seen = run->seen;
+
+	return seen & C_DIGIT ||
+	       (seen & C_SLASH && is_slash_path(s, run)) ||
+	       (seen & C_DOT && count_inner_dots(s, run) >= 2) ||
+	       (seen & C_MARK && is_marked(s, run)) ||
+	       (seen & C_BACKSLASH && count_byte(s, run, '\\') >= 2) ||
+	       (seen & C_HIGH && has_curly_quotes(s, run)) ||
+	       is_hex_word(run);
+}
+
+size_t lf_mask_run_variable(const struct mask_scan *s, const struct mask_run *run)
+{
+	size_t stop = run->start;
+
+	if (run->core == run->start)
+		return run->start;
+	if (mask_at(s, run->end) == ':')
+		stop = colon_end(s, run);
+	if (stop > run->start)
+		return stop;
+	if (s->in[run->start] == '/' && run->seen & C_MARK && memchr(s->in + run->start, '?', run->core - run->start))
+		return url_end(s, run->start);
+	if (has_variable_shape(s, run) || is_masked_value(s, run))
+		return run->core;
+	if (lf_mask_classes[s->in[run->start]] & C_UPPER &&
+	    (lf_mask_is_date_word(s, run) || lf_mask_is_zone(s, run)))
+		return run->core;
+	return run->start;
+}
+
+/* Groups of one to four hex digits between colons. */
+struct groups {
+	size_t end;
+	unsigned count;   /* of groups that are not empty */
+	unsigned doubles; /* "::" */
+	bool has_digit;
+};
+
+enum { MOST_GROUPS = 20 }; /* an InfiniBand hardware address */
+
+static size_t hex_digits_at(const struct mask_scan *s, size_t pos)
+{
+	size_t n = 0;
+
+	while (n < 5 && mask_class_at(s, pos + n) & (C_DIGIT | C_HEX))
+		n++;
+	return n;
+}
+
+static struct groups read_groups(const struct mask_scan *s, size_t pos)
+{
+	struct groups g = { .end = pos };
+	size_t n;
+
+	for (;;) {
+		n = hex_digits_at(s, pos);
+		for (size_t i = 0; i < n; i++)
+			g.has_digit |= (lf_mask_classes[s->in[pos + i]] & C_DIGIT) != 0;
+		g.count += n > 0;
+		pos += n;
+		if (n > 0)
+			g.end = pos;
+		if (n > 4 || g.count > MOST_GROUPS || mask_at(s, pos) != ':')
+			return g;
+		pos++;
+		if (mask_at(s, pos) == ':') {
+			g.doubles++;
+			pos++;
+			g.end = pos;
+		}
+	}
+}
+
+size_t lf_mask_address_end(const struct mask_scan *s, size_t pos)
+{
+	struct groups g = read_groups(s, pos);
+	unsigned char after = mask_at(s, g.end);
+	bool found = g.doubles == 0 ? g.count >= 6
+				    : g.doubles == 1 && g.count <= 7 && (g.has_digit || g.count == 0);
+
+	if (!found || g.count > MOST_GROUPS)
+		return pos;
+	/* "%eth0", "/64", ".0.0.1" */
+	if (after == '%' || after == '/' || (after == '.' && mask_class_at(s, g.end + 1) & C_DIGIT))
+		return lf_mask_run_at(s, g.end).core;
+	return lf_mask_classes[after] & (C_WORD | C_SIGN) ? pos : g.end;
+}

@@ -1,0 +1,104 @@
+/* Private to mask/1: the scanner's state and byte classes, shared by the files mask*.c. */
+#ifndef LOGFOLD_HASHING_MASK_SCAN_H
+#define LOGFOLD_HASHING_MASK_SCAN_H
+
+#include <stdbool.h>
+
+#include "logfold/entry.h"
+
+/* What a byte is.  The scanner ORs the classes of a run together while it looks for the run's end,
+ * so that one glance tells which of the slower checks can apply at all. */
+enum mask_class {
+	C_END = 1,         /* ends a run: blank, control character, separator */
+	C_DIGIT = 2,
+	C_HEX = 4,         /* a-f, A-F */
+	C_LETTER = 8,      /* every other ASCII letter */
+	C_UPPER = 16,      /* together with C_HEX or C_LETTER */
+	C_LOWER = 32,
+	C_HIGH = 64,       /* part of a character beyond ASCII */
+	C_DOT = 128,
+	C_SLASH = 256,
+	C_BACKSLASH = 512,
+	C_MARK = 1024,     /* ~ @ ?, each of which some rule looks for */
+	C_SIGN = 2048,     /* + - */
+	C_JOINER = 4096,   /* _ */
+	C_OTHER = 8192,    /* the rest of what may stand in a run */
+	C_WORD = C_DIGIT | C_HEX | C_LETTER | C_HIGH | C_JOINER,
+};
+
+extern const uint16_t lf_mask_classes[256] __attribute__((visibility("hidden")));
+
+enum {
+	/* Text that had to be cleaned lies in the upper part of `out` while the lower part is written.
+	 * Masking makes n bytes at most 2 n + 1, so that with this limit the two never meet. */
+	LF_MASK_CLEANED_MAX = 1360,
+};
+
+struct mask_scan {
+	const unsigned char *in;
+	size_t pos;
+	size_t end;
+	char *out;
+	size_t len;
+	size_t joint;     /* where the last placeholder ends in `out`; 0: there is none */
+	size_t bracketed; /* not 0: the last placeholder is the second of "<*> (<*>", this the joint
+	                   * of the first */
+	bool in_quote;    /* inside "several words" */
+	bool full;
+};
+
+/* A run: in[start..end), its part before trailing . ! ? in[start..core), all its classes. */
+struct mask_run {
+	size_t start;
+	size_t core;
+	size_t end;
+	unsigned seen;
+};
+
+static inline unsigned char mask_at(const struct mask_scan *s, size_t pos)
+{
+	return pos < s->end ? s->in[pos] : 0;
+}
+
+static inline unsigned mask_class_at(const struct mask_scan *s, size_t pos)
+{
+	return lf_mask_classes[mask_at(s, pos)];
+}
+
+static inline bool mask_is_blank(unsigned char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static inline size_t mask_skip_blanks(const struct mask_scan *s, size_t pos)
+{
+	while (mask_is_blank(mask_at(s, pos)))
+		pos++;
+	return pos;
+}
+
+#pragma GCC visibility push(hidden)
+
+/* mask_runs.c: the run that starts at `pos`, which must not be the end of the text. */
+struct mask_run lf_mask_run_at(const struct mask_scan *s, size_t pos);
+/* Where the variable thing ends that starts with this run; its start when it is not variable. */
+size_t lf_mask_run_variable(const struct mask_scan *s, const struct mask_run *run);
+/* Where the IPv6 or MAC address ends that starts at `pos`; `pos` when none does. */
+size_t lf_mask_address_end(const struct mask_scan *s, size_t pos);
+
+/* mask_words.c: the fixed words. */
+bool lf_mask_is_date_word(const struct mask_scan *s, const struct mask_run *run);
+bool lf_mask_is_zone(const struct mask_scan *s, const struct mask_run *run);
+bool lf_mask_is_unit(const unsigned char *word, size_t len);
+bool lf_mask_is_constant_value(const unsigned char *word, size_t len);
+/* Whether in[..end) ends with the name of a key whose value is the message itself. */
+bool lf_mask_is_message_key(const struct mask_scan *s, size_t end);
+
+/* mask_clean.c: whether the text has neither escape sequences nor bytes to be escaped. */
+bool lf_mask_is_clean(struct lf_text line);
+/* Drops the one and escapes the other.  The result lies at the end of `out`. */
+struct lf_text lf_mask_clean(struct lf_text line, char out[LF_TEMPLATE_MAX]);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,28 @@
+/* Masks the lines of stdin.  For tests that compare lf_mask() with another implementation.
+ *
+ * usage: mask_lines [-0]     with -0 the lines end in NUL, in and out, so that they may hold LF
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hashing/mask.h"
+
+int main(int argc, char **argv)
+{
+	int delimiter = argc > 1 && strcmp(argv[1], "-0") == 0 ? '\0' : '\n';
+	char out[LF_TEMPLATE_MAX];
+	char *line = NULL;
+	size_t size = 0, len;
+	ssize_t got;
+	uint64_t hash;
+
+	while ((got = getdelim(&line, &size, delimiter, stdin)) > 0) {
+		len = (size_t)got - (line[got - 1] == delimiter);
+		len = lf_mask((struct lf_text){ line, len }, out, &hash);
+		(void)fwrite(out, 1, len, stdout);
+		(void)putchar(delimiter);
+	}
+	free(line);
+	return ferror(stdin) || fflush(stdout) != 0;
+}
