@@ -6,7 +6,7 @@
 
 #define PLACEHOLDER "<*>"
 
-enum { PLACEHOLDER_LEN = 3 };
+enum { PLACEHOLDER_LEN = 3, SHORT_RUN = LF_MASK_SLACK };
 
 /* ---- writing ---- */
 
@@ -15,31 +15,54 @@ static bool is_tail(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* Copies text, or as many whole characters as there is room for. */
-static void put_text(struct mask_scan *s, size_t start, size_t end)
+/* Rulers and progress bars have any length: of equal marks in a row, three are written. */
+static bool is_fourth(const struct mask_scan *s, unsigned char c)
 {
-	const unsigned char *text = s->in + start;
-	size_t len = end - start, i;
+	const char *last = s->out + s->len;
 
-	if (len > LF_TEMPLATE_MAX - s->len) {
-		len = LF_TEMPLATE_MAX - s->len;
-		while (len > 0 && is_tail((char)text[len]))
-			len--;
-		s->full = true;
-	}
-	for (i = 0; i < len; i++)
-		s->out[s->len + i] = (char)text[i];
-	s->len += len;
-	s->pos = end;
+	if (s->len < 3 || last[-1] != (char)c || last[-2] != (char)c || last[-3] != (char)c)
+		return false;
+	return c == '=' || (lf_mask_classes[c] & (C_OTHER | C_SIGN | C_DOT | C_MARK)) != 0;
+}
+
+/* Copies a plain run of usual length as one block of fixed size, which spares a loop whose end the
+ * processor cannot guess.  What lies behind the run in `out` is written again later. */
+static bool put_short_run(struct mask_scan *s, const struct mask_run *run)
+{
+	if (run->end - run->start > SHORT_RUN || run->start + SHORT_RUN > s->end ||
+	    s->len + SHORT_RUN > LF_TEMPLATE_MAX)
+		return false;
+	memcpy(s->out + s->len, s->in + run->start, SHORT_RUN);
+	s->len += run->end - run->start;
+	s->pos = run->end;
+	return true;
+}
+
+/* Copies a run, or as many whole characters of it as there is room for. */
+static void put_run(struct mask_scan *s, const struct mask_run *run)
+{
+	bool has_marks = (run->seen & (C_OTHER | C_SIGN | C_DOT | C_MARK)) != 0;
+	size_t i;
+
+	if (!has_marks && put_short_run(s, run))
+		return;
+	for (i = run->start; i < run->end && s->len < LF_TEMPLATE_MAX; i++)
+		if (!has_marks || !is_fourth(s, s->in[i]))
+			s->out[s->len++] = (char)s->in[i];
+	s->pos = run->end;
+	if (i == run->end)
+		return;
+	s->full = true;
+	for (; i > run->start && is_tail((char)s->in[i]); i--)
+		s->len--;
 }
 
 static void put_byte(struct mask_scan *s)
 {
-	if (s->len == LF_TEMPLATE_MAX)
-		s->full = true;
-	else
-		s->out[s->len++] = (char)s->in[s->pos];
-	s->pos++;
+	unsigned char c = s->in[s->pos++];
+
+	if (c != '=' || !is_fourth(s, c))
+		s->out[s->len++] = (char)c;
 }
 
 /* What may stand between two placeholders so that both read as one. */
@@ -129,7 +152,7 @@ static void mask_run(struct mask_scan *s)
 	size_t stop = lf_mask_run_variable(s, &run);
 
 	if (stop == run.start)
-		put_text(s, run.start, run.end);
+		put_run(s, &run);
 	else if (stop == run.end && is_numeric(&run))
 		put_placeholder(s, unit_end(s, stop));
 	else
@@ -138,13 +161,8 @@ static void mask_run(struct mask_scan *s)
 
 static void mask_blank(struct mask_scan *s)
 {
-	size_t next = mask_skip_blanks(s, s->pos);
-
-	if (s->len == LF_TEMPLATE_MAX)
-		s->full = true;
-	else
-		s->out[s->len++] = ' ';
-	s->pos = next;
+	s->out[s->len++] = ' ';
+	s->pos = mask_skip_blanks(s, s->pos);
 }
 
 /* `pos` with the blanks before it left out. */
@@ -233,11 +251,11 @@ static void mask_quote(struct mask_scan *s)
 		return;
 	close = closing_quote(s, open);
 	if (close == 0 || !is_quoted_value(s, open, close)) {
-		s->in_quote = is_double;
+		s->in_quote |= is_double;
 		return;
 	}
 	put_placeholder(s, close);
-	if (!s->full)
+	if (s->len < LF_TEMPLATE_MAX && !s->full)
 		put_byte(s);
 }
 
@@ -354,7 +372,7 @@ size_t lf_mask(struct lf_text line, char out[LF_TEMPLATE_MAX], uint64_t *hash)
 	line = trim(line);
 	s.in = (const unsigned char *)line.data;
 	s.end = line.len;
-	while (s.pos < s.end && !s.full)
+	while (s.pos < s.end && s.len < LF_TEMPLATE_MAX && !s.full)
 		mask_step(&s);
 	if (s.len > 0 && out[s.len - 1] == ' ')
 		s.len--;

@@ -37,6 +37,11 @@ static bool is_escape_at(const struct mask_scan *s, size_t pos)
 	       is_lower_hex(mask_at(s, pos + 2)) && is_lower_hex(mask_at(s, pos + 3));
 }
 
+static bool ends_sentence(unsigned char c)
+{
+	return c == '.' || c == '!' || c == '?';
+}
+
 struct mask_run lf_mask_run_at(const struct mask_scan *s, size_t pos)
 {
 	struct mask_run run = { .start = pos };
@@ -52,7 +57,7 @@ struct mask_run lf_mask_run_at(const struct mask_scan *s, size_t pos)
 		pos++;
 	}
 	run.end = pos;
-	while (pos > run.start && strchr(".!?", s->in[pos - 1]))
+	while (pos > run.start && ends_sentence(s->in[pos - 1]))
 		pos--;
 	run.core = pos;
 	return run;
@@ -85,7 +90,7 @@ static bool is_slash_path(const struct mask_scan *s, const struct mask_run *run)
 	size_t len = run->core - run->start;
 
 	if (text[0] == '/')
-		return true;
+		return run->start == 0 || text[-1] != '<'; /* "</p>" is a tag */
 	if (text[0] == '.' && len >= 3 && (text[1] == '/' || (text[1] == '.' && text[2] == '/')))
 		return true;
 	return count_byte(s, run, '/') >= 2 || count_inner_dots(s, run) >= 1;
@@ -155,6 +160,18 @@ static size_t after_scheme(const struct mask_scan *s, size_t pos)
 	return url_end(s, pos);
 }
 
+/* ".com", ".c": behind a dot, up to the end, one to five small letters.  "panel.clipTop" is a field
+ * of a program, not a host or a file. */
+static bool has_suffix(const struct mask_scan *s, const struct mask_run *run)
+{
+	size_t start = run->end;
+
+	while (start > run->start && lf_mask_classes[s->in[start - 1]] & C_LOWER)
+		start--;
+	return run->end - start >= 1 && run->end - start <= 5 && start >= run->start + 2 &&
+	       s->in[start - 1] == '.' && lf_mask_classes[s->in[start - 2]] & C_WORD;
+}
+
 /* What a run is together with the colon behind it. */
 static size_t colon_end(const struct mask_scan *s, const struct mask_run *run)
 {
@@ -162,9 +179,10 @@ static size_t colon_end(const struct mask_scan *s, const struct mask_run *run)
 
 	if (next == '/' && mask_at(s, run->end + 2) == '/' && is_scheme(s, run))
 		return after_scheme(s, run->end + 3);
-	if (next == '\\' && run->end - run->start == 1 && run->seen & (C_UPPER | C_LOWER))
+	if (next == '\\' && run->end - run->start == 1 && run->seen & (C_UPPER | C_LOWER) &&
+	    !is_escape_at(s, run->end + 1))
 		return lf_mask_run_at(s, run->end + 1).core;
-	if (lf_mask_classes[next] & C_DIGIT && run->seen & C_DOT && count_inner_dots(s, run) >= 1)
+	if (lf_mask_classes[next] & C_DIGIT && run->seen & C_DOT && has_suffix(s, run))
 		return run->end;
 	if (!(run->seen & ~(unsigned)(C_DIGIT | C_HEX | C_UPPER | C_LOWER)))
 		return lf_mask_address_end(s, run->start);
@@ -174,13 +192,22 @@ static size_t colon_end(const struct mask_scan *s, const struct mask_run *run)
 /* The value of key=value, unless it is one of a few states that a word says. */
 static bool is_masked_value(const struct mask_scan *s, const struct mask_run *run)
 {
+	unsigned char before;
+
 	if (run->start < 2 || s->in[run->start - 1] != '=')
 		return false;
-	if (lf_mask_classes[s->in[run->start - 2]] & C_END &&
-	    !strchr("])", s->in[run->start - 2]))
+	before = s->in[run->start - 2];
+	if (lf_mask_classes[before] & C_END && before != ']' && before != ')')
 		return false;
 	return !lf_mask_is_constant_value(s->in + run->start, run->core - run->start) &&
 	       !lf_mask_is_message_key(s, run->start - 1);
+}
+
+/* "/find?q=x": what follows the question mark may hold separators. */
+static bool is_path_with_query(const struct mask_scan *s, const struct mask_run *run)
+{
+	return run->seen & C_MARK && s->in[run->start] == '/' &&
+	       memchr(s->in + run->start, '?', run->core - run->start);
 }
 
 static bool has_variable_shape(const struct mask_scan *s, const struct mask_run *run)
@@ -206,7 +233,7 @@ size_t lf_mask_run_variable(const struct mask_scan *s, const struct mask_run *ru
 		stop = colon_end(s, run);
 	if (stop > run->start)
 		return stop;
-	if (s->in[run->start] == '/' && run->seen & C_MARK && memchr(s->in + run->start, '?', run->core - run->start))
+	if (is_path_with_query(s, run))
 		return url_end(s, run->start);
 	if (has_variable_shape(s, run) || is_masked_value(s, run))
 		return run->core;
@@ -216,57 +243,53 @@ size_t lf_mask_run_variable(const struct mask_scan *s, const struct mask_run *ru
 	return run->start;
 }
 
-/* Groups of one to four hex digits between colons. */
+/* Groups of one to four hex digits, joined by one colon or two. */
 struct groups {
 	size_t end;
-	unsigned count;   /* of groups that are not empty */
+	unsigned count;
 	unsigned doubles; /* "::" */
 	bool has_digit;
 };
 
-enum { MOST_GROUPS = 20 }; /* an InfiniBand hardware address */
+enum { GROUP_DIGITS = 4, MOST_GROUPS = 20 /* an InfiniBand hardware address */ };
 
-static size_t hex_digits_at(const struct mask_scan *s, size_t pos)
+static size_t read_group(const struct mask_scan *s, size_t pos, struct groups *g)
 {
 	size_t n = 0;
 
-	while (n < 5 && mask_class_at(s, pos + n) & (C_DIGIT | C_HEX))
-		n++;
+	for (; n < GROUP_DIGITS && mask_class_at(s, pos + n) & (C_DIGIT | C_HEX); n++)
+		g->has_digit |= (mask_class_at(s, pos + n) & C_DIGIT) != 0;
+	g->count += n > 0;
 	return n;
 }
 
 static struct groups read_groups(const struct mask_scan *s, size_t pos)
 {
-	struct groups g = { .end = pos };
-	size_t n;
+	struct groups g = { 0 };
+	size_t colons, n;
 
-	for (;;) {
-		n = hex_digits_at(s, pos);
-		for (size_t i = 0; i < n; i++)
-			g.has_digit |= (lf_mask_classes[s->in[pos + i]] & C_DIGIT) != 0;
-		g.count += n > 0;
-		pos += n;
-		if (n > 0)
-			g.end = pos;
-		if (n > 4 || g.count > MOST_GROUPS || mask_at(s, pos) != ':')
-			return g;
-		pos++;
-		if (mask_at(s, pos) == ':') {
-			g.doubles++;
-			pos++;
-			g.end = pos;
-		}
+	g.end = pos + read_group(s, pos, &g);
+	while (mask_at(s, g.end) == ':' && g.count <= MOST_GROUPS) {
+		colons = mask_at(s, g.end + 1) == ':' ? 2 : 1;
+		n = read_group(s, g.end + colons, &g);
+		if (n == 0 && colons == 1)
+			break;
+		g.end += colons + n;
+		g.doubles += colons == 2;
+		if (n == 0)
+			break;
 	}
+	return g;
 }
 
 size_t lf_mask_address_end(const struct mask_scan *s, size_t pos)
 {
 	struct groups g = read_groups(s, pos);
 	unsigned char after = mask_at(s, g.end);
-	bool found = g.doubles == 0 ? g.count >= 6
+	bool found = g.doubles == 0 ? g.count >= 6 && g.count <= MOST_GROUPS
 				    : g.doubles == 1 && g.count <= 7 && (g.has_digit || g.count == 0);
 
-	if (!found || g.count > MOST_GROUPS)
+	if (!found)
 		return pos;
 	/* "%eth0", "/64", ".0.0.1" */
 	if (after == '%' || after == '/' || (after == '.' && mask_class_at(s, g.end + 1) & C_DIGIT))

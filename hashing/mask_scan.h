@@ -29,10 +29,13 @@ enum mask_class {
 extern const uint16_t lf_mask_classes[256] __attribute__((visibility("hidden")));
 
 enum {
+	LF_MASK_SLACK = 16, /* the scanner may touch so many bytes of `out` behind what it has written */
 	/* Text that had to be cleaned lies in the upper part of `out` while the lower part is written.
-	 * Masking makes n bytes at most 2 n + 1, so that with this limit the two never meet. */
-	LF_MASK_CLEANED_MAX = 1360,
+	 * Masking makes n bytes 2 n + 1 at most, so with this limit the two never meet. */
+	LF_MASK_CLEANED_MAX = 1344,
 };
+_Static_assert(2 * LF_MASK_CLEANED_MAX + 1 + LF_MASK_SLACK <= LF_TEMPLATE_MAX - LF_MASK_CLEANED_MAX,
+	       "cleaned text would be overwritten before it is read");
 
 struct mask_scan {
 	const unsigned char *in;

@@ -124,12 +124,12 @@ static const char *units_with(char initial)
 	case 'f': return "fps fahrenheit ";
 	case 'g': return "g gb gib gbit gbps ghz gigabyte gigabytes ";
 	case 'h': return "h hr hrs hour hours hz hertz ";
-	case 'k': return "k kb kib kbit kbps kbyte kbytes khz km kilobyte kilobytes ";
-	case 'm': return "m ms msec msecs min mins minute minutes millisecond milliseconds "
-			 "microsecond microseconds millis micros month months "
-			 "mb mib mbit mbps mbyte mbytes mhz megabyte megabytes mm ";
-	case 'n': return "ns nsec nsecs nanosecond nanoseconds nanos ";
-	case 'p': return "pb pib percent ";
+	case 'k': return "k kb kib kbit kbps kbyte kbytes kilobyte kilobytes khz km ";
+	case 'm': return "m mb mib mbit mbps mbyte mbytes megabyte megabytes mhz mm "
+			 "ms msec msecs millis millisecond milliseconds "
+			 "micros microsecond microseconds min mins minute minutes month months ";
+	case 'n': return "ns nsec nsecs nanos nanosecond nanoseconds ";
+	case 'p': return "percent pb pib ";
 	case 'r': return "rpm ";
 	case 's': return "s sec secs second seconds ";
 	case 't': return "tb tib terabyte terabytes ";
@@ -142,25 +142,31 @@ static const char *units_with(char initial)
 
 enum { LONGEST_UNIT = 12 };
 
-bool lf_mask_is_unit(const unsigned char *word, size_t len)
+static bool is_plain_unit(const unsigned char *word, size_t len)
 {
 	unsigned char lower[LONGEST_UNIT];
 	const char *list;
 	size_t i;
 
-	for (i = 0; i < len && word[i] != '/'; i++) {
-		if (i == LONGEST_UNIT || !(lf_mask_classes[word[i]] & (C_UPPER | C_LOWER)))
+	if (len == 0 || len > LONGEST_UNIT)
+		return false;
+	for (i = 0; i < len; i++) {
+		if (!(lf_mask_classes[word[i]] & (C_UPPER | C_LOWER)))
 			return false;
 		lower[i] = word[i] | 0x20;
 	}
-	if (i == 0)
-		return false;
 	list = units_with((char)lower[0]);
-	if (!list || !in_list(list, lower, i))
-		return false;
-	/* "MB/s": behind the slash another unit, which has no slash. */
-	return i == len || (!memchr(word + i + 1, '/', len - i - 1) &&
-			    lf_mask_is_unit(word + i + 1, len - i - 1));
+	return list && in_list(list, lower, len);
+}
+
+/* "MB", "MB/s" */
+bool lf_mask_is_unit(const unsigned char *word, size_t len)
+{
+	const unsigned char *slash = memchr(word, '/', len);
+	size_t first = slash ? (size_t)(slash - word) : len;
+
+	return is_plain_unit(word, first) &&
+	       (!slash || is_plain_unit(slash + 1, len - first - 1));
 }
 
 bool lf_mask_is_constant_value(const unsigned char *word, size_t len)
@@ -179,8 +185,8 @@ bool lf_mask_is_constant_value(const unsigned char *word, size_t len)
 
 bool lf_mask_is_message_key(const struct mask_scan *s, size_t end)
 {
-	static const char keys[][9] = { "msg", "message", "event", "error", "err", "reason",
-					"level", "lvl", "severity" };
+	static const char keys[][9] = { "msg", "message", "text", "log", "event", "error",
+					"err", "reason", "level", "lvl", "severity" };
 	size_t i, len;
 
 	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
