@@ -85,11 +85,13 @@ enum {
 	LF_TAIL_LEN = 0x0000ffff,        /* bytes kept of the line, at most LF_TAIL_BYTES */
 	LF_TAIL_BEGUN = 0x00010000,      /* a line is open (it may be of 0 kept bytes) */
 	LF_TAIL_SUPPRESSED = 0x00020000, /* its text was muted: its outcome is LF_MUTED */
-	LF_TAIL_BUSY = 0x00040000,       /* a thread of the owner is at it */
+	LF_TAIL_COUNTED = 0x00040000,    /* its call has been counted: only a newline is awaited */
+	LF_TAIL_BUSY = 0x00080000,       /* a thread of the owner is at it */
 };
 struct lf_tail {
 	_Atomic uint32_t state; /* LF_TAIL_…; bytes beyond its length are not the line's */
-	lf_ref method;          /* of the call that began the line; valid while BEGUN */
+	lf_ref method;          /* of the call that began the line; valid while BEGUN; 0 when the
+	                         * map was full: the line belongs to the overflow entry */
 	lf_ref frame;
 	uint32_t reserved;
 	char bytes[LF_TAIL_BYTES];

@@ -250,13 +250,13 @@ struct lf_slot *lf_map_add(struct lf_map *map, const struct lf_map_key *key, enu
 	return slot;
 }
 
-struct lf_tail *lf_map_tail(struct lf_map *map, unsigned i)
+struct lf_tail *lf_map_tail(struct lf_map *map, unsigned i, bool make)
 {
 	lf_ref ref = atomic_load_explicit(&map->segment->tails[i], memory_order_acquire);
 	struct claim claimed;
 
 	if (!ref) {
-		if (claim(map, 0, sizeof(struct lf_tail), &claimed) < 0)
+		if (!make || claim(map, 0, sizeof(struct lf_tail), &claimed) < 0)
 			return NULL;
 		/* The loser of a race wastes its bytes and takes the winner's. */
 		if (atomic_compare_exchange_strong_explicit(&map->segment->tails[i], &ref,

@@ -14,6 +14,8 @@
 #ifndef LOGFOLD_MAP_MAP_H
 #define LOGFOLD_MAP_MAP_H
 
+#include <stdbool.h>
+
 #include "agent/map/layout.h"
 #include "logfold/error.h"
 
@@ -52,8 +54,9 @@ struct lf_slot *lf_map_find(const struct lf_map *map, const struct lf_map_key *k
 struct lf_slot *lf_map_add(struct lf_map *map, const struct lf_map_key *key, enum lf_kind kind,
                            uint32_t fixed_len);
 
-/* The tail number `i` < LF_TAILS, allocated on first use; NULL when the map is full. */
-struct lf_tail *lf_map_tail(struct lf_map *map, unsigned i);
+/* The tail number `i` < LF_TAILS; NULL when it was never used.  With `make` it is allocated then,
+ * and NULL means that the map is full. */
+struct lf_tail *lf_map_tail(struct lf_map *map, unsigned i, bool make);
 
 void lf_map_count_overflow(struct lf_map *map, enum lf_outcome outcome, uint64_t n);
 

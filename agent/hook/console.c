@@ -1,0 +1,152 @@
+#include "agent/hook/console.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "hashing/sys.h"
+
+enum { STREAMS_MAX = 8 };
+
+_Atomic uint8_t lf_fd_classes[LF_CONSOLE_FDS];
+
+static struct {
+	struct {
+		uint64_t dev, ino;
+	} streams[STREAMS_MAX];
+	unsigned count;
+	bool disabled;
+	char for_children[2 * 2 * 21 + 1];
+} consoles;
+
+static const char *read_number(const char *p, uint64_t *out)
+{
+	const char *start = p;
+
+	for (*out = 0; *p >= '0' && *p <= '9'; p++)
+		*out = *out * 10 + (uint64_t)(*p - '0');
+	return p > start ? p : NULL;
+}
+
+/* "dev:ino,dev:ino"; what does not parse ends the list. */
+static void read_streams(const char *p)
+{
+	while (consoles.count < STREAMS_MAX) {
+		uint64_t dev, ino;
+
+		p = read_number(p, &dev);
+		if (!p || *p != ':')
+			return;
+		p = read_number(p + 1, &ino);
+		if (!p)
+			return;
+		consoles.streams[consoles.count].dev = dev;
+		consoles.streams[consoles.count++].ino = ino;
+		if (*p++ != ',')
+			return;
+	}
+}
+
+static char *put_number(char *out, uint64_t number)
+{
+	char digits[20];
+	unsigned n = 0;
+
+	do
+		digits[n++] = (char)('0' + number % 10);
+	while (number /= 10);
+	while (n)
+		*out++ = digits[--n];
+	return out;
+}
+
+static void take_own_fds(void)
+{
+	char *out = consoles.for_children;
+
+	for (int fd = 1; fd <= 2; fd++) {
+		struct stat st;
+
+		if (lf_sys_fstat(fd, &st) < 0)
+			continue;
+		if (out > consoles.for_children)
+			*out++ = ',';
+		out = put_number(out, st.st_dev);
+		*out++ = ':';
+		out = put_number(out, st.st_ino);
+	}
+	*out = '\0';
+	read_streams(consoles.for_children);
+}
+
+void lf_console_start(void)
+{
+	const char *given = secure_getenv("LOGFOLD_STREAMS");
+
+	consoles.count = 0;
+	if (!given || !*given)
+		given = secure_getenv("JOURNAL_STREAM");
+	if (given && *given)
+		read_streams(given);
+	else
+		take_own_fds();
+}
+
+void lf_console_disable(void)
+{
+	consoles.disabled = true;
+}
+
+const char *lf_console_streams_for_children(void)
+{
+	return consoles.for_children;
+}
+
+static bool is_handed_over(const struct stat *st)
+{
+	for (unsigned i = 0; i < consoles.count; i++)
+		if (consoles.streams[i].dev == st->st_dev && consoles.streams[i].ino == st->st_ino)
+			return true;
+	return false;
+}
+
+static bool is_terminal(int fd, const struct stat *st)
+{
+	char settings[256]; /* the kernel's struct termios is smaller than this everywhere */
+
+	return S_ISCHR(st->st_mode) && lf_sys_ioctl(fd, TCGETS, settings) == 0;
+}
+
+static bool is_writable(int fd)
+{
+	int flags = lf_sys_fcntl(fd, F_GETFL, 0);
+
+	return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
+}
+
+enum lf_fd_class lf_console_classify(int fd)
+{
+	enum lf_fd_class class = LF_FD_OTHER;
+	struct stat st;
+
+	if ((unsigned)fd >= LF_CONSOLE_FDS || consoles.disabled)
+		return LF_FD_OTHER;
+	if (lf_sys_fstat(fd, &st) < 0)
+		return LF_FD_OTHER; /* not open: do not remember */
+	if ((is_handed_over(&st) || is_terminal(fd, &st)) && is_writable(fd))
+		class = LF_FD_CONSOLE;
+	atomic_store_explicit(&lf_fd_classes[fd], (uint8_t)class, memory_order_relaxed);
+	return class;
+}
+
+void lf_console_forget(int fd)
+{
+	if ((unsigned)fd < LF_CONSOLE_FDS)
+		atomic_store_explicit(&lf_fd_classes[fd], LF_FD_UNKNOWN, memory_order_relaxed);
+}
+
+void lf_console_forget_from(unsigned first, unsigned last)
+{
+	for (unsigned fd = first; fd <= last && fd < LF_CONSOLE_FDS; fd++)
+		lf_console_forget((int)fd);
+}

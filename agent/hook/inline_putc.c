@@ -1,0 +1,122 @@
+#include "agent/hook/inline_putc.h"
+
+#include <elf.h>
+#include <link.h>
+#include <sys/auxv.h>
+#include <sys/single_threaded.h>
+
+#include "agent/hook/console.h"
+#include "agent/hook/lines.h"
+
+struct image {
+	ElfW(Addr) base;
+	const ElfW(Sym) *symbols;
+	const char *strings;
+	uint32_t imports; /* the symbols before the hashed ones: all that are undefined */
+};
+
+/* The loader has relocated the pointers of the dynamic section on most machines, not on all. */
+static const void *pointer(const struct image *image, ElfW(Addr) value)
+{
+	return (const void *)(value < image->base ? image->base + value : value);
+}
+
+static const ElfW(Dyn) *main_dynamic(struct image *image)
+{
+	const ElfW(Phdr) *headers = (const ElfW(Phdr) *)getauxval(AT_PHDR);
+	unsigned long count = getauxval(AT_PHNUM);
+	const ElfW(Dyn) *dynamic = NULL;
+
+	for (unsigned long i = 0; headers && i < count; i++)
+		if (headers[i].p_type == PT_PHDR)
+			image->base = (ElfW(Addr))headers - headers[i].p_vaddr;
+	for (unsigned long i = 0; headers && i < count; i++)
+		if (headers[i].p_type == PT_DYNAMIC)
+			dynamic = (const ElfW(Dyn) *)(image->base + headers[i].p_vaddr);
+	return dynamic;
+}
+
+static bool read_image(struct image *image)
+{
+	const ElfW(Dyn) *entry = main_dynamic(image);
+
+	for (; entry && entry->d_tag != DT_NULL; entry++) {
+		if (entry->d_tag == DT_SYMTAB)
+			image->symbols = pointer(image, entry->d_un.d_ptr);
+		if (entry->d_tag == DT_STRTAB)
+			image->strings = pointer(image, entry->d_un.d_ptr);
+		/* The second word of either table: first hashed symbol, or all symbols. */
+		if (entry->d_tag == DT_GNU_HASH ||
+		    (entry->d_tag == DT_HASH && image->imports == 0))
+			image->imports = ((const uint32_t *)pointer(image, entry->d_un.d_ptr))[1];
+	}
+	return image->symbols && image->strings && image->imports;
+}
+
+bool lf_inline_putc_is_used(void)
+{
+	struct image image = { 0 };
+
+	if (!read_image(&image))
+		return false;
+	for (uint32_t i = 0; i < image.imports; i++)
+		if (image.symbols[i].st_shndx == SHN_UNDEF &&
+		    strcmp(image.strings + image.symbols[i].st_name, "__overflow") == 0)
+			return true;
+	return false;
+}
+
+/* Other streams may be freed by the time we look at them again. */
+static bool is_watched(const struct lf_process *process, FILE *file)
+{
+	return (atomic_load_explicit(&process->attention, memory_order_relaxed) &
+	        LF_ATTENTION_INLINE) &&
+	       __libc_single_threaded && (file == stdout || file == stderr) && file->_mode <= 0;
+}
+
+void lf_inline_putc_catch_up(struct lf_process *process, FILE *file, const void *ret)
+{
+	struct lf_stream *stream;
+	char *seen, *end;
+
+	if (!is_watched(process, file) || !lf_console_is(file->_fileno))
+		return;
+	stream = lf_stream_find(process, lf_stream_of_file(file), true);
+	if (!stream)
+		return;
+	/* Unknown during the call: a signal handler that prints must not mistake the call's own
+	 * bytes for the program's. */
+	seen = atomic_exchange_explicit(&stream->seen, NULL, memory_order_relaxed);
+	end = file->_IO_write_ptr;
+	if (!seen || end <= file->_IO_write_base)
+		return;
+	if (seen < file->_IO_write_base || seen > end)
+		seen = file->_IO_write_base; /* flushed since */
+	if (seen < end)
+		lf_lines_count(process, lf_stream_of_file(file),
+		               lf_message_origin(process, ret,
+		                                 lf_method_code(LF_METHOD_putc, LF_NO_FD)),
+		               (struct lf_text){ seen, (size_t)(end - seen) }, false);
+}
+
+void lf_inline_putc_mark(struct lf_process *process, FILE *file)
+{
+	struct lf_stream *stream;
+
+	if (!is_watched(process, file))
+		return;
+	stream = lf_stream_find(process, lf_stream_of_file(file), false);
+	if (stream)
+		atomic_store_explicit(&stream->seen, file->_IO_write_ptr, memory_order_relaxed);
+}
+
+/* At the end of the program, before stdio flushes: nobody will call any more. */
+__attribute__((destructor)) static void catch_up_at_exit(void)
+{
+	struct lf_process *process = lf_process_now();
+
+	if (!process || !lf_process_enter())
+		return;
+	lf_inline_putc_catch_up(process, stdout, __builtin_return_address(0));
+	lf_inline_putc_catch_up(process, stderr, __builtin_return_address(0));
+}

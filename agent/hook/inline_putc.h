@@ -1,0 +1,29 @@
+/* Bytes that a program puts into a stdio buffer without a call.
+ *
+ * In C, putc_unlocked and putchar_unlocked are macros: they store into the FILE's buffer and call
+ * __overflow only when it is full, or on each byte of a line-buffered stream.  GNU tools print
+ * their newlines that way.  So in a program that imports __overflow, the hook remembers up to where
+ * it has seen the buffers of stdout and stderr, and counts what lies behind that mark as text of
+ * method putc when the next call on that stream comes, when it is flushed, and at the end.
+ *
+ * Only while the process has one thread: with more, another thread's call in progress looks the
+ * same.  These bytes are printed already: they can be counted, not muted.
+ */
+#ifndef LOGFOLD_HOOK_INLINE_PUTC_H
+#define LOGFOLD_HOOK_INLINE_PUTC_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct lf_process;
+
+/* Whether the main program imports __overflow. */
+bool lf_inline_putc_is_used(void);
+
+/* Before a call on the stream, made by the caller that returns to `ret`. */
+void lf_inline_putc_catch_up(struct lf_process *process, FILE *file, const void *ret);
+
+/* After it: what is in the buffer now has been counted. */
+void lf_inline_putc_mark(struct lf_process *process, FILE *file);
+
+#endif

@@ -1,0 +1,77 @@
+/* The real calls behind the interposed ones.
+ *
+ * Resolved once, in the constructor, or on the first call where another library's constructor
+ * prints before ours has run.  Nothing here is ever called through our own PLT: programs export
+ * functions of their own called `write` or `error`.
+ */
+#ifndef LOGFOLD_HOOK_LIBC_H
+#define LOGFOLD_HOOK_LIBC_H
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#define LF_EXPORT __attribute__((visibility("default")))
+#define LF_LIKELY(x) __builtin_expect(!!(x), 1)
+#define LF_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* symbol, result, parameters */
+#define LF_REAL_CALLS(X) \
+	X(vfprintf, int, (FILE *, const char *, va_list)) \
+	X(__vfprintf_chk, int, (FILE *, int, const char *, va_list)) \
+	X(vdprintf, int, (int, const char *, va_list)) \
+	X(__vdprintf_chk, int, (int, int, const char *, va_list)) \
+	X(vsnprintf, int, (char *, size_t, const char *, va_list)) \
+	X(__vsnprintf_chk, int, (char *, size_t, int, size_t, const char *, va_list)) \
+	X(puts, int, (const char *)) \
+	X(fputs, int, (const char *, FILE *)) \
+	X(fputs_unlocked, int, (const char *, FILE *)) \
+	X(fputc, int, (int, FILE *)) \
+	X(fputc_unlocked, int, (int, FILE *)) \
+	X(putc, int, (int, FILE *)) \
+	X(putc_unlocked, int, (int, FILE *)) \
+	X(putchar, int, (int)) \
+	X(putchar_unlocked, int, (int)) \
+	X(fwrite, size_t, (const void *, size_t, size_t, FILE *)) \
+	X(fwrite_unlocked, size_t, (const void *, size_t, size_t, FILE *)) \
+	X(__overflow, int, (FILE *, int)) \
+	X(write, ssize_t, (int, const void *, size_t)) \
+	X(writev, ssize_t, (int, const struct iovec *, int)) \
+	X(dup, int, (int)) \
+	X(dup2, int, (int, int)) \
+	X(dup3, int, (int, int, int)) \
+	X(close, int, (int)) \
+	X(close_range, int, (unsigned, unsigned, int)) \
+	X(closefrom, void, (int)) \
+	X(fcntl, int, (int, int, ...)) \
+	X(fcntl64, int, (int, int, ...)) \
+	X(fclose, int, (FILE *)) \
+	X(pclose, int, (FILE *)) \
+	X(fcloseall, int, (void)) \
+	X(freopen, FILE *, (const char *, const char *, FILE *)) \
+	X(freopen64, FILE *, (const char *, const char *, FILE *)) \
+	X(fflush, int, (FILE *)) \
+	X(fflush_unlocked, int, (FILE *)) \
+	X(daemon, int, (int, int)) \
+	X(dlclose, int, (void *))
+
+#define LF_DECLARE_REAL(symbol, result, parameters) extern result(*lf_real_##symbol) parameters;
+LF_REAL_CALLS(LF_DECLARE_REAL)
+#undef LF_DECLARE_REAL
+
+/* Other names of the same function. */
+#define lf_real__IO_puts lf_real_puts
+#define lf_real__IO_fputs lf_real_fputs
+#define lf_real__IO_putc lf_real_putc
+#define lf_real__IO_fwrite lf_real_fwrite
+#define lf_real___write lf_real_write
+#define lf_real___dup2 lf_real_dup2
+#define lf_real___close lf_real_close
+#define lf_real___fcntl lf_real_fcntl
+#define lf_real__IO_fclose lf_real_fclose
+
+/* Idempotent; any thread may run it, even two at once. */
+void lf_libc_resolve(void);
+
+#endif

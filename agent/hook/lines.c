@@ -1,0 +1,331 @@
+#include "agent/hook/lines.h"
+
+struct lf_stream *lf_stream_find(struct lf_process *process, uintptr_t key, bool claim)
+{
+	for (unsigned i = 0; i < LF_TAILS; i++) {
+		struct lf_stream *stream = &process->streams[i];
+		uintptr_t found = atomic_load_explicit(&stream->key, memory_order_acquire);
+
+		if (!found && claim &&
+		    atomic_compare_exchange_strong_explicit(&stream->key, &found, key,
+		                                            memory_order_acq_rel,
+		                                            memory_order_acquire))
+			return stream;
+		if (found == key)
+			return stream;
+	}
+	return NULL;
+}
+
+/* The tail, marked busy, and its state without that mark in *state; NULL when it was never used or
+ * somebody else is at it. */
+static struct lf_tail *take_tail(struct lf_process *process, uintptr_t key, bool make,
+                                 uint32_t *state)
+{
+	struct lf_stream *stream = lf_stream_find(process, key, make);
+	struct lf_tail *tail;
+
+	if (!stream)
+		return NULL;
+	tail = lf_map_tail(process->map, (unsigned)(stream - process->streams), make);
+	if (!tail)
+		return NULL;
+	*state = atomic_load_explicit(&tail->state, memory_order_relaxed);
+	do
+		if (*state & LF_TAIL_BUSY)
+			return NULL;
+	/* Acquire pairs with the release in give_tail(). */
+	while (!atomic_compare_exchange_weak_explicit(&tail->state, state, *state | LF_TAIL_BUSY,
+	                                              memory_order_acquire, memory_order_relaxed));
+	return tail;
+}
+
+static void give_tail(struct lf_process *process, struct lf_tail *tail, uint32_t had,
+                      uint32_t state)
+{
+	if ((had ^ state) & LF_TAIL_BEGUN) {
+		if (state & LF_TAIL_BEGUN)
+			atomic_fetch_add_explicit(&process->attention, 1, memory_order_relaxed);
+		else
+			atomic_fetch_sub_explicit(&process->attention, 1, memory_order_relaxed);
+	}
+	/* Release: who takes the tail, or reads its state, finds the bytes. */
+	atomic_store_explicit(&tail->state, state, memory_order_release);
+}
+
+/* What does not fit any more is not needed to know the line. */
+static uint32_t append(struct lf_tail *tail, uint32_t state, struct lf_text text)
+{
+	uint32_t have = state & LF_TAIL_LEN;
+	size_t room = LF_TAIL_BYTES - have;
+	size_t more = text.len < room ? text.len : room;
+
+	memcpy(tail->bytes + have, text.data, more);
+	return state + (uint32_t)more;
+}
+
+/* The open line is complete.  It leaves the tail before it is counted: killed in between, the call
+ * in flight is the one that may be missing, and no line is counted twice. */
+static void finish(struct lf_process *process, struct lf_tail *tail, uint32_t had,
+                   uint32_t state, struct lf_scratch *scratch)
+{
+	struct lf_origin origin = { tail->method, tail->frame };
+	struct lf_text line = { tail->bytes, state & LF_TAIL_LEN };
+	enum lf_outcome outcome = state & LF_TAIL_SUPPRESSED ? LF_MUTED : LF_PASSED;
+	struct lf_slot *slot;
+
+	if (state & LF_TAIL_COUNTED) {
+		give_tail(process, tail, had, 0);
+		return;
+	}
+	slot = lf_message_line(process, origin, line, scratch);
+	give_tail(process, tail, had, 0);
+	lf_message_count(process, slot, outcome);
+}
+
+static void open_line(struct lf_process *process, uintptr_t key, struct lf_origin origin,
+                      struct lf_text text, uint32_t flags)
+{
+	uint32_t had, state;
+	struct lf_tail *tail = take_tail(process, key, true, &had);
+
+	if (!tail)
+		return;
+	state = had;
+	if (!(state & LF_TAIL_BEGUN)) {
+		tail->method = origin.method;
+		tail->frame = origin.frame;
+		state = LF_TAIL_BEGUN | flags;
+	}
+	give_tail(process, tail, had, append(tail, state, text));
+}
+
+static struct lf_text skip(struct lf_text text, size_t n)
+{
+	return (struct lf_text){ text.data + n, text.len - n };
+}
+
+/* Gives the open line what belongs to it and takes that off the text. */
+static void continue_line(struct lf_process *process, uintptr_t key, struct lf_text *text,
+                          bool *newline, struct lf_scratch *scratch)
+{
+	uint32_t had, state;
+	struct lf_tail *tail = take_tail(process, key, false, &had);
+	const char *end;
+	struct lf_text part;
+
+	if (!tail)
+		return;
+	if (!(had & LF_TAIL_BEGUN)) {
+		give_tail(process, tail, had, had);
+		return;
+	}
+	end = memchr(text->data, '\n', text->len);
+	part = (struct lf_text){ text->data, end ? (size_t)(end - text->data) : text->len };
+	if ((had & LF_TAIL_SUPPRESSED) && part.len > 0) {
+		/* The muted text ended where it was cut off; what comes now is a line of its own. */
+		finish(process, tail, had, had, scratch);
+		return;
+	}
+	state = append(tail, had, part);
+	*text = skip(*text, part.len + (end != NULL));
+	if (end || *newline) {
+		*newline = end ? *newline : false;
+		finish(process, tail, had, state, scratch);
+		return;
+	}
+	give_tail(process, tail, had, state);
+}
+
+static struct lf_text count_whole_lines(struct lf_process *process, struct lf_origin origin,
+                                        struct lf_text text, struct lf_scratch *scratch)
+{
+	const char *end;
+
+	while (text.len && (end = memchr(text.data, '\n', text.len))) {
+		struct lf_text line = { text.data, (size_t)(end - text.data) };
+
+		lf_message_count(process, lf_message_line(process, origin, line, scratch),
+		                 LF_PASSED);
+		text = skip(text, line.len + 1);
+	}
+	return text;
+}
+
+void lf_lines_count(struct lf_process *process, uintptr_t stream, struct lf_origin origin,
+                    struct lf_text text, bool newline)
+{
+	struct lf_scratch *scratch;
+	bool continued = newline;
+
+	if (process != lf_process_now())
+		return;
+	scratch = lf_scratch_take(process);
+	if (lf_lines_any_open(process))
+		continue_line(process, stream, &text, &newline, scratch);
+	continued = continued && !newline;
+	text = count_whole_lines(process, origin, text, scratch);
+	if (newline)
+		lf_message_count(process, lf_message_line(process, origin, text, scratch),
+		                 LF_PASSED);
+	else if (text.len && !continued)
+		open_line(process, stream, origin, text, 0);
+	lf_scratch_give(process, scratch);
+}
+
+/* Ends the stream's open line, if it has one and it is of that kind. */
+static bool end_line(struct lf_process *process, uintptr_t key, uint32_t kind)
+{
+	uint32_t had;
+	struct lf_tail *tail = take_tail(process, key, false, &had);
+	struct lf_scratch *scratch;
+
+	if (!tail)
+		return false;
+	if (!(had & kind)) {
+		give_tail(process, tail, had, had);
+		return false;
+	}
+	scratch = lf_scratch_take(process);
+	finish(process, tail, had, had, scratch);
+	lf_scratch_give(process, scratch);
+	return true;
+}
+
+void lf_lines_newline(struct lf_process *process, uintptr_t stream)
+{
+	if (process == lf_process_now() && lf_lines_any_open(process))
+		(void)end_line(process, stream, LF_TAIL_BEGUN);
+}
+
+void lf_stream_end(struct lf_process *process, uintptr_t key)
+{
+	struct lf_stream *stream = lf_stream_find(process, key, false);
+
+	if (!stream)
+		return;
+	(void)end_line(process, key, LF_TAIL_BEGUN);
+	atomic_store_explicit(&stream->seen, NULL, memory_order_relaxed);
+	atomic_store_explicit(&stream->resume, NULL, memory_order_relaxed);
+	atomic_store_explicit(&stream->key, 0, memory_order_release);
+}
+
+void lf_lines_swallow_newline(struct lf_process *process, uintptr_t stream)
+{
+	struct lf_text nothing = { "", 0 };
+	struct lf_origin nobody = { 0, 0 };
+
+	open_line(process, stream, nobody, nothing, LF_TAIL_SUPPRESSED | LF_TAIL_COUNTED);
+}
+
+static bool is_open(struct lf_process *process, uintptr_t key)
+{
+	uint32_t had;
+	struct lf_tail *tail = take_tail(process, key, false, &had);
+
+	if (!tail)
+		return false;
+	give_tail(process, tail, had, had);
+	return had & LF_TAIL_BEGUN;
+}
+
+struct piece {
+	struct lf_text line; /* without its newline */
+	size_t bytes;        /* with it */
+	struct lf_slot *slot;
+	bool muted;
+};
+
+static struct piece judge(struct lf_process *process, struct lf_origin origin,
+                          struct lf_text text, struct lf_scratch *scratch)
+{
+	const char *end = memchr(text.data, '\n', text.len);
+	struct piece piece;
+
+	piece.line = (struct lf_text){ text.data, end ? (size_t)(end - text.data) : text.len };
+	piece.bytes = piece.line.len + (end != NULL);
+	piece.slot = lf_message_line(process, origin, piece.line, scratch);
+	piece.muted = lf_message_is_muted(process, piece.slot);
+	return piece;
+}
+
+static void suppress(struct lf_process *process, uintptr_t stream, struct lf_origin origin,
+                     const struct piece *piece)
+{
+	if (piece->bytes > piece->line.len)
+		lf_message_count(process, piece->slot, LF_MUTED);
+	else
+		open_line(process, stream, origin, piece->line, LF_TAIL_SUPPRESSED);
+}
+
+/* How many bytes at the start of the text go out: the rest of a line that has begun to be printed,
+ * and whole lines up to the first muted one. */
+static size_t kept_bytes(struct lf_process *process, struct lf_origin origin,
+                         struct lf_text text, bool open, struct lf_scratch *scratch)
+{
+	size_t kept = 0;
+
+	if (open) {
+		const char *end = memchr(text.data, '\n', text.len);
+
+		kept = end ? (size_t)(end - text.data) + 1 : text.len;
+	}
+	while (kept < text.len) {
+		struct piece piece = judge(process, origin, skip(text, kept), scratch);
+
+		if (piece.muted)
+			break;
+		kept += piece.bytes;
+	}
+	return kept;
+}
+
+static ssize_t print_judged(struct lf_process *process, uintptr_t stream,
+                            struct lf_origin origin, struct lf_text text,
+                            const struct lf_lines_out *out, struct lf_scratch *scratch)
+{
+	bool open = is_open(process, stream);
+	size_t done = 0;
+
+	while (done < text.len) {
+		struct lf_text rest = skip(text, done);
+		size_t kept = kept_bytes(process, origin, rest, open, scratch);
+		ssize_t taken;
+
+		open = false;
+		if (!kept) {
+			struct piece piece = judge(process, origin, rest, scratch);
+
+			suppress(process, stream, origin, &piece);
+			done += piece.bytes;
+			continue;
+		}
+		taken = out->write(out, rest.data, kept);
+		if (taken < 0)
+			return done ? (ssize_t)done : -1;
+		lf_lines_count(process, stream, origin,
+		               (struct lf_text){ rest.data, (size_t)taken }, false);
+		done += (size_t)taken;
+		if ((size_t)taken < kept)
+			break;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t lf_lines_print_judged(struct lf_process *process, uintptr_t stream,
+                              struct lf_origin origin, struct lf_text text,
+                              const struct lf_lines_out *out)
+{
+	struct lf_scratch *scratch = lf_scratch_take(process);
+	size_t swallowed = 0;
+	ssize_t done;
+
+	if (text.len && lf_lines_any_open(process) &&
+	    end_line(process, stream, LF_TAIL_SUPPRESSED))
+		swallowed = text.data[0] == '\n';
+	done = print_judged(process, stream, origin, skip(text, swallowed), out, scratch);
+	lf_scratch_give(process, scratch);
+	if (done < 0)
+		return swallowed ? (ssize_t)swallowed : -1;
+	return done + (ssize_t)swallowed;
+}

@@ -1,0 +1,67 @@
+/* Text that is counted by lines: from the bytes that a stream accepted to entries.
+ *
+ * A line is counted when its newline comes.  Until then its beginning waits in the segment, in the
+ * tail of its stream, where even `kill -9` cannot lose it; the agent counts what is left there by a
+ * process that has ended.  The line belongs to the call that began it.
+ *
+ * A stream is a FILE, or an fd with the calls that go past stdio.  Two threads that print parts of
+ * lines to one stream at once have no defined order; whoever finds the tail busy counts its own
+ * lines as they stand and drops the unfinished rest, so that the number of lines stays the number
+ * of newlines, and nobody ever waits.
+ */
+#ifndef LOGFOLD_HOOK_LINES_H
+#define LOGFOLD_HOOK_LINES_H
+
+#include <stdio.h>
+
+#include "agent/hook/message.h"
+
+static inline uintptr_t lf_stream_of_file(const FILE *file)
+{
+	return (uintptr_t)file;
+}
+
+static inline uintptr_t lf_stream_of_fd(int fd)
+{
+	return (uintptr_t)fd << 1 | 1; /* odd: no FILE lies there */
+}
+
+/* The stream of that key, or NULL; with `claim`, a free one is taken for it, and NULL then means
+ * that LF_TAILS others are in use: its lines are counted as they stand. */
+struct lf_stream *lf_stream_find(struct lf_process *process, uintptr_t key, bool claim);
+
+/* The stream is gone (closed, redirected): its unfinished line is over. */
+void lf_stream_end(struct lf_process *process, uintptr_t key);
+
+/* Counts accepted text; `newline` says that a newline went out behind it. */
+void lf_lines_count(struct lf_process *process, uintptr_t stream, struct lf_origin origin,
+                    struct lf_text text, bool newline);
+
+/* A call that counts by itself printed a newline: ends the line that was open before it. */
+void lf_lines_newline(struct lf_process *process, uintptr_t stream);
+
+/* Whether some stream has an unfinished line. */
+static inline bool lf_lines_any_open(const struct lf_process *process)
+{
+	return (atomic_load_explicit(&process->attention, memory_order_relaxed) &
+	        ~(uint32_t)LF_ATTENTION_INLINE) != 0;
+}
+
+/* How text goes out; as write(2): bytes taken, or -1 with errno. */
+struct lf_lines_out {
+	ssize_t (*write)(const struct lf_lines_out *out, const char *data, size_t len);
+	void *stream; /* what `write` needs */
+	int fd;
+};
+
+/* Prints text without the lines that are muted, and counts both.  Returns the bytes disposed of,
+ * printed or muted, or -1 with errno when the first byte could not be printed. */
+ssize_t lf_lines_print_judged(struct lf_process *process, uintptr_t stream,
+                              struct lf_origin origin, struct lf_text text,
+                              const struct lf_lines_out *out);
+
+/* A call that counts by itself was muted and its text has no newline at its end: a newline that
+ * follows at once goes, too. */
+void lf_lines_swallow_newline(struct lf_process *process, uintptr_t stream);
+
+#endif

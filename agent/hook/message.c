@@ -1,0 +1,124 @@
+#include "agent/hook/message.h"
+
+#include "hashing/frame.h"
+#include "hashing/mask.h"
+#include "hashing/utf8.h"
+
+static const char *const method_names[] = {
+	[LF_METHOD_printf] = "printf",     [LF_METHOD_fprintf] = "fprintf",
+	[LF_METHOD_vprintf] = "vprintf",   [LF_METHOD_vfprintf] = "vfprintf",
+	[LF_METHOD_dprintf] = "dprintf",   [LF_METHOD_vdprintf] = "vdprintf",
+	[LF_METHOD_puts] = "puts",         [LF_METHOD_fputs] = "fputs",
+	[LF_METHOD_fputc] = "fputc",       [LF_METHOD_putc] = "putc",
+	[LF_METHOD_putchar] = "putchar",   [LF_METHOD_fwrite] = "fwrite",
+	[LF_METHOD_write] = "write",       [LF_METHOD_writev] = "writev",
+};
+
+static size_t method_text(uint32_t code, char out[LF_METHOD_MAX])
+{
+	const char *name = method_names[code >> 16];
+	unsigned fd = (code & 0xffff) - 1;
+	size_t len = strlen(name);
+	char digits[8];
+	unsigned n = 0;
+
+	memcpy(out, name, len);
+	if ((code & 0xffff) == 0)
+		return len;
+	out[len++] = '.';
+	do
+		digits[n++] = (char)('0' + fd % 10);
+	while (fd /= 10);
+	while (n)
+		out[len++] = digits[--n];
+	return len;
+}
+
+static struct lf_origin find_origin(struct lf_process *process, const void *ret, uint32_t code)
+{
+	char method[LF_METHOD_MAX], frame[LF_FRAME_MAX];
+	struct lf_origin origin;
+
+	origin.frame = lf_map_intern(process->map,
+	                             (struct lf_text){ frame, lf_frame_of(ret, frame) });
+	origin.method = lf_map_intern(process->map,
+	                              (struct lf_text){ method, method_text(code, method) });
+	if (!origin.frame)
+		origin.method = 0;
+	return origin;
+}
+
+struct lf_origin lf_message_origin(struct lf_process *process, const void *ret, uint32_t method)
+{
+	const struct lf_sites *sites =
+		atomic_load_explicit(&process->cache.sites, memory_order_acquire);
+	uint64_t call = lf_site_call(method, 0);
+	uint64_t known = lf_site_find(sites, ret, NULL, call);
+	struct lf_origin origin;
+
+	if (LF_LIKELY(known != 0))
+		return (struct lf_origin){ (lf_ref)(known >> 32), (lf_ref)known };
+	origin = find_origin(process, ret, method);
+	if (origin.method && lf_is_in_module(ret))
+		lf_site_add(&process->cache, ret, NULL, call,
+		            (uint64_t)origin.method << 32 | origin.frame);
+	return origin;
+}
+
+static struct lf_slot *find_or_add(struct lf_process *process, const struct lf_map_key *key,
+                                   enum lf_kind kind, uint32_t fixed_len)
+{
+	struct lf_slot *slot = lf_map_find(process->map, key);
+
+	return slot ? slot : lf_map_add(process->map, key, kind, fixed_len);
+}
+
+struct lf_slot *lf_message_verbatim(struct lf_process *process, struct lf_origin origin,
+                                    enum lf_kind kind, struct lf_text text, uint32_t fixed_len)
+{
+	struct lf_map_key key = { origin.method, origin.frame, text, 0 };
+	struct lf_scratch *scratch = NULL;
+	struct lf_slot *slot;
+
+	if (!origin.method)
+		return NULL;
+	if (text.len > LF_TEMPLATE_MAX || !lf_utf8_is_clean(text)) {
+		scratch = lf_scratch_take(process);
+		if (!scratch)
+			return NULL;
+		key.template.len = lf_utf8_escape(text, scratch->masked, LF_TEMPLATE_MAX);
+		key.template.data = scratch->masked;
+	}
+	key.hash = lf_map_hash(key.template);
+	slot = find_or_add(process, &key, kind, fixed_len);
+	lf_scratch_give(process, scratch);
+	return slot;
+}
+
+struct lf_slot *lf_message_line(struct lf_process *process, struct lf_origin origin,
+                                struct lf_text line, struct lf_scratch *scratch)
+{
+	struct lf_map_key key = { .method = origin.method, .frame = origin.frame };
+
+	if (!origin.method || !scratch)
+		return NULL;
+	key.template.len = lf_mask(line, scratch->masked, &key.hash);
+	key.template.data = scratch->masked;
+	return find_or_add(process, &key, LF_KIND_MASK1, 0);
+}
+
+uint32_t lf_message_refresh_verdict(struct lf_process *process, struct lf_slot *slot)
+{
+	uint32_t had = atomic_load_explicit(&slot->verdict, memory_order_relaxed);
+	uint32_t generation;
+	int verdict;
+
+	/* Current but muted: the low bit is the only difference. */
+	if ((had & ~(uint32_t)LF_VERDICT_MUTED) == lf_message_generation(process))
+		return had & LF_VERDICT_MUTED;
+	verdict = lf_flags_look_up(process->flags, &slot->id, process->namespace_key, &generation);
+	if (verdict < 0)
+		return had & LF_VERDICT_MUTED; /* being rewritten: as before, until the next call */
+	atomic_store_explicit(&slot->verdict, generation | (uint32_t)verdict, memory_order_relaxed);
+	return (uint32_t)verdict;
+}

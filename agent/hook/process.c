@@ -1,0 +1,259 @@
+#include "agent/hook/process.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/hook/console.h"
+#include "agent/hook/inline_putc.h"
+#include "agent/hook/libc.h"
+#include "agent/map/run_dir.h"
+#include "hashing/sys.h"
+
+static _Atomic(struct lf_process *) not_started;
+_Atomic(struct lf_process *) *lf_process_anchor = &not_started;
+
+/* Stands in the anchor of a process that could not make a map: not tried again on every call.  Its
+ * cache has one empty cell, so that the shortest way needs no check of its own. */
+static struct {
+	struct lf_sites head;
+	struct lf_site cell;
+} no_sites;
+static struct lf_process nothing = { .cache.sites = &no_sites.head };
+
+/* What processes see where no flags table can be had: generation 0, no rows. */
+static const struct lf_flags no_flags;
+
+static struct {
+	_Atomic int done;
+	bool off;   /* LOGFOLD_DISABLE */
+	bool debug; /* LOGFOLD_DEBUG */
+	char namespace[LF_NAMESPACE_MAX + 1];
+	char run_dir_given[PATH_MAX];
+	char xdg_runtime_dir[PATH_MAX];
+} settings;
+
+static bool is_on(const char *name)
+{
+	const char *value = secure_getenv(name);
+
+	return value && *value && strcmp(value, "0") != 0;
+}
+
+static bool is_namespace(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len >= 1 && len <= LF_NAMESPACE_MAX &&
+	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == len;
+}
+
+static void keep(char *out, size_t size, const char *value)
+{
+	if (value && strlen(value) < size)
+		memcpy(out, value, strlen(value) + 1);
+}
+
+static void read_settings(void)
+{
+	const char *namespace = secure_getenv("LOGFOLD_NAMESPACE");
+
+	settings.off = is_on("LOGFOLD_DISABLE");
+	settings.debug = is_on("LOGFOLD_DEBUG");
+	keep(settings.namespace, sizeof(settings.namespace),
+	     namespace && is_namespace(namespace) ? namespace : LF_NAMESPACE_DEFAULT);
+	keep(settings.run_dir_given, sizeof(settings.run_dir_given),
+	     secure_getenv("LOGFOLD_RUN_DIR"));
+	keep(settings.xdg_runtime_dir, sizeof(settings.xdg_runtime_dir),
+	     secure_getenv("XDG_RUNTIME_DIR"));
+}
+
+static void debug_say(const char *what, int rc)
+{
+	char line[128] = "logfold: this process is not counted: ";
+	char *out = line + strlen(line);
+
+	if (!settings.debug)
+		return;
+	memcpy(out, what, strlen(what));
+	out += strlen(what);
+	memcpy(out, " failed, errno ", 15);
+	out += 15;
+	if (rc <= -100)
+		*out++ = (char)('0' + -rc / 100 % 10);
+	if (rc <= -10)
+		*out++ = (char)('0' + -rc / 10 % 10);
+	*out++ = (char)('0' + -rc % 10);
+	*out++ = '\n';
+	(void)lf_sys_write(2, line, (size_t)(out - line));
+}
+
+/* The page whose content does not survive into a forked child. */
+static void make_anchor(void)
+{
+	void *page;
+	int rc = lf_sys_mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0,
+	                     &page);
+
+	if (rc == 0)
+		rc = lf_sys_madvise(page, 4096, MADV_WIPEONFORK);
+	if (rc == 0) {
+		lf_process_anchor = page;
+		return;
+	}
+	/* A kernel before 4.14, or an emulator: without the page a child would count into its
+	 * parent's map, so nobody counts. */
+	debug_say("MADV_WIPEONFORK", rc);
+	settings.off = true;
+}
+
+void lf_process_start(void)
+{
+	if (atomic_load_explicit(&settings.done, memory_order_acquire))
+		return;
+	lf_libc_resolve();
+	read_settings();
+	if (!settings.off) {
+		lf_console_start();
+		make_anchor();
+	}
+	if (settings.off)
+		lf_console_disable();
+	atomic_store_explicit(&settings.done, 1, memory_order_release);
+}
+
+static const struct lf_flags *map_flags(const char *run_dir)
+{
+	const struct lf_flags *flags = NULL;
+	int rc, dirfd = lf_sys_open(run_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+
+	if (dirfd >= 0) {
+		flags = lf_flags_map(dirfd, 0, &rc);
+		(void)lf_sys_close(dirfd);
+	}
+	return flags ? flags : &no_flags;
+}
+
+/* The path is long, so it lives in the new process's own scratch. */
+static int fill(struct lf_process *process)
+{
+	char *run_dir = process->scratches[0].masked;
+	struct lf_map_options options = {
+		.run_dir = run_dir,
+		.namespace = settings.namespace,
+	};
+	int rc;
+
+	_Static_assert(sizeof(process->scratches[0].masked) >= PATH_MAX, "a path fits");
+	rc = lf_run_dir_find(run_dir, settings.run_dir_given, settings.xdg_runtime_dir);
+	if (rc < 0) {
+		debug_say("the run directory", rc);
+		return rc;
+	}
+	process->flags = map_flags(run_dir);
+	options.entries_max =
+		atomic_load_explicit(&process->flags->entries_max, memory_order_relaxed);
+	if (!lf_sites_init(&process->cache))
+		return -ENOMEM;
+	rc = lf_map_create(&process->map, &options);
+	if (rc < 0)
+		debug_say("creating a segment", rc);
+	return rc;
+}
+
+static struct lf_process *make(void)
+{
+	struct lf_process *process;
+	void *memory;
+
+	if (lf_sys_mmap(NULL, sizeof(*process), PROT_READ | PROT_WRITE,
+	                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &memory) < 0)
+		return &nothing;
+	process = memory;
+	process->namespace_key = lf_flags_namespace_key(settings.namespace);
+	if (lf_inline_putc_is_used())
+		process->attention = LF_ATTENTION_INLINE;
+	if (fill(process) < 0) {
+		(void)lf_sys_munmap(process, sizeof(*process));
+		return &nothing;
+	}
+	return process;
+}
+
+struct lf_process *lf_process_enter(void)
+{
+	struct lf_process *process, *none = NULL;
+
+	lf_process_start();
+	process = lf_process_now();
+	if (!process) {
+		if (settings.off)
+			return NULL;
+		process = make();
+		/* Acquire and release: who finds the process finds what it points at. */
+		if (!atomic_compare_exchange_strong_explicit(lf_process_anchor, &none, process,
+		                                             memory_order_acq_rel,
+		                                             memory_order_acquire)) {
+			if (process != &nothing) {
+				lf_map_discard(process->map);
+				(void)lf_sys_munmap(process, sizeof(*process));
+			}
+			process = none;
+		}
+	}
+	return process == &nothing ? NULL : process;
+}
+
+struct lf_scratch *lf_scratch_take(struct lf_process *process)
+{
+	uint32_t taken = atomic_load_explicit(&process->scratch_taken, memory_order_relaxed);
+
+	while (taken != (1U << LF_SCRATCHES) - 1) {
+		unsigned i = (unsigned)__builtin_ctz(~taken);
+
+		/* Acquire pairs with the release of the thread that had it before. */
+		if (atomic_compare_exchange_weak_explicit(&process->scratch_taken, &taken,
+		                                          taken | 1U << i, memory_order_acquire,
+		                                          memory_order_relaxed))
+			return &process->scratches[i];
+	}
+	return NULL;
+}
+
+void lf_scratch_give(struct lf_process *process, struct lf_scratch *scratch)
+{
+	if (scratch)
+		atomic_fetch_and_explicit(&process->scratch_taken,
+		                          ~(1U << (scratch - process->scratches)),
+		                          memory_order_release);
+}
+
+/* Children inherit which files are consoles by the environment.  Ours is the environment's array
+ * itself, copied and extended, because putenv would call the host's malloc. */
+static void hand_streams_to_children(void)
+{
+	static char variable[128] = "LOGFOLD_STREAMS=";
+	const char *streams = lf_console_streams_for_children();
+	size_t count = 0;
+	char **longer;
+	void *memory;
+
+	if (!*streams || !environ)
+		return;
+	while (environ[count])
+		count++;
+	if (lf_sys_mmap(NULL, (count + 2) * sizeof(*environ), PROT_READ | PROT_WRITE,
+	                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &memory) < 0)
+		return;
+	memcpy(variable + strlen("LOGFOLD_STREAMS="), streams, strlen(streams) + 1);
+	longer = memory;
+	memcpy(longer, environ, count * sizeof(*environ));
+	longer[count] = variable;
+	environ = longer;
+}
+
+__attribute__((constructor)) static void start(void)
+{
+	lf_process_start();
+	if (!settings.off)
+		hand_streams_to_children();
+}

@@ -1,0 +1,71 @@
+/* What the hook knows in one process: its map, its caches, its streams.
+ *
+ * The pointer to it lies alone in a page that the kernel wipes in a forked child, however the
+ * child was made (fork, _Fork, clone without CLONE_VM): the child finds NULL and makes its own.
+ * A child that shares our memory (vfork, posix_spawn) counts as its parent.  Making it is lock-free:
+ * threads that race each make one, the first to publish wins, and the others remove theirs.
+ *
+ * Nothing is ever torn down: hosts print from their last destructors.
+ */
+#ifndef LOGFOLD_HOOK_PROCESS_H
+#define LOGFOLD_HOOK_PROCESS_H
+
+#include "agent/hook/site.h"
+#include "agent/map/flags.h"
+#include "agent/map/map.h"
+
+enum {
+	LF_SCRATCHES = 16,
+	LF_SCRATCH_TEXT = 8192,
+};
+
+/* Room to work in: hosts may have stacks of a few kilobytes. */
+struct lf_scratch {
+	char masked[LF_TEMPLATE_MAX];
+	char text[LF_SCRATCH_TEXT];
+};
+
+/* One stream, by its FILE or by its fd.  Its unfinished line is the map's tail of the same number. */
+struct lf_stream {
+	_Atomic uintptr_t key;          /* lf_stream_of_file(), lf_stream_of_fd(); 0: free */
+	_Atomic(char *) seen;           /* inline_putc.h: up to where the FILE's buffer was counted */
+	_Atomic(const char *) resume;   /* where the rest of a constant text cut short continues */
+};
+
+/* lf_process.attention: why the shortest way is not enough. */
+enum {
+	LF_ATTENTION_INLINE = 1 << 30, /* the program puts bytes into stdio buffers by itself */
+	/* the bits below: how many streams have an unfinished line */
+};
+
+struct lf_process {
+	struct lf_map *map;
+	const struct lf_flags *flags;
+	uint64_t namespace_key;
+	struct lf_site_cache cache;
+	_Atomic uint32_t attention;
+	_Atomic uint32_t scratch_taken; /* a bit for each scratch */
+	struct lf_stream streams[LF_TAILS];
+	struct lf_scratch scratches[LF_SCRATCHES];
+};
+
+/* Points at the word in the wiped page; at a NULL before the hook has started. */
+extern _Atomic(struct lf_process *) *lf_process_anchor;
+
+static inline struct lf_process *lf_process_now(void)
+{
+	return atomic_load_explicit(lf_process_anchor, memory_order_acquire);
+}
+
+/* Starts the hook where that has not happened: real calls, environment, consoles.  Idempotent. */
+void lf_process_start(void);
+
+/* The process's state, made on its first console call; NULL when it cannot be had, and then every
+ * call passes through.  Touches no errno. */
+struct lf_process *lf_process_enter(void);
+
+/* NULL when all are taken; the caller then counts into the overflow entry. */
+struct lf_scratch *lf_scratch_take(struct lf_process *process);
+void lf_scratch_give(struct lf_process *process, struct lf_scratch *scratch); /* NULL is fine */
+
+#endif

@@ -1,0 +1,130 @@
+/* Calls that print bytes to an fd. */
+#include "agent/hook/text_call.h"
+#include "hashing/sys.h"
+
+#define CALLER __builtin_return_address(0)
+
+static ssize_t print_write(struct lf_text_call *call)
+{
+	call->result = lf_real_write(call->fd, call->text.data, call->text.len);
+	return call->result;
+}
+
+static void pretend_write(struct lf_text_call *call, ssize_t taken)
+{
+	call->result = taken;
+}
+
+static __attribute__((noinline)) ssize_t write_long(const void *ret, int fd, const void *data,
+                                                    size_t len, uint32_t method)
+{
+	struct lf_text_call call = {
+		.ret = ret,
+		.fd = fd,
+		.method = method,
+		.text = { data, len },
+		.site = len <= UINT32_MAX ? lf_site_call(method, len) : 0,
+		.print = print_write,
+		.pretend = pretend_write,
+	};
+
+	lf_text_call(&call);
+	return call.result;
+}
+
+/* A constant cut short by the kernel is no whole call, so only the long way counts a short one. */
+#define LF_STUB_write(symbol, method) \
+	LF_EXPORT ssize_t symbol(int fd, const void *data, size_t len); \
+	ssize_t symbol(int fd, const void *data, size_t len) \
+	{ \
+		if (lf_console_class(fd) == LF_FD_OTHER) \
+			return lf_real_##symbol(fd, data, len); \
+		return write_long(CALLER, fd, data, len, lf_method_code(LF_METHOD_##method, fd)); \
+	}
+
+static size_t iov_bytes(const struct iovec *iov, int count)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < count; i++)
+		if (__builtin_add_overflow(bytes, iov[i].iov_len, &bytes))
+			return 0;
+	return bytes;
+}
+
+/* The pieces one after the other, as far as the kernel took them. */
+static void count_pieces(struct lf_process *process, uintptr_t stream, struct lf_origin origin,
+                         const struct iovec *iov, size_t taken)
+{
+	for (; taken; iov++) {
+		size_t len = iov->iov_len < taken ? iov->iov_len : taken;
+
+		lf_lines_count(process, stream, origin, (struct lf_text){ iov->iov_base, len },
+		               false);
+		taken -= len;
+	}
+}
+
+/* The kernel gathers the pieces for us, with all its checks: through a copy of the process's own
+ * memory.  NULL when that is not allowed or a piece cannot be read. */
+static char *gather(const struct iovec *iov, int count, size_t bytes)
+{
+	char *memory = lf_stub_borrow(bytes);
+	struct iovec whole = { memory, bytes };
+
+	if (memory && lf_sys_process_vm_readv(lf_sys_getpid(), &whole, 1, iov,
+	                                      (unsigned long)count) == (ssize_t)bytes)
+		return memory;
+	lf_stub_return(memory, bytes);
+	return NULL;
+}
+
+static ssize_t writev_judged(struct lf_process *process, int fd, const struct iovec *iov,
+                             int count, size_t bytes, struct lf_origin origin)
+{
+	struct lf_lines_out out = { .write = lf_stub_write_fd, .fd = fd };
+	char *memory = gather(iov, count, bytes);
+	ssize_t taken;
+
+	if (!memory)
+		return lf_real_writev(fd, iov, count);
+	taken = lf_lines_print_judged(process, lf_stream_of_fd(fd), origin,
+	                              (struct lf_text){ memory, bytes }, &out);
+	lf_stub_return(memory, bytes);
+	return taken;
+}
+
+static __attribute__((noinline)) ssize_t writev_long(const void *ret, int fd,
+                                                     const struct iovec *iov, int count,
+                                                     uint32_t method)
+{
+	struct lf_process *process = lf_process_enter();
+	struct lf_origin origin;
+	ssize_t taken;
+
+	if (!process || !lf_console_is(fd) || count <= 0)
+		return lf_real_writev(fd, iov, count);
+	origin = lf_message_origin(process, ret, method);
+	if (lf_message_any_flags(process)) {
+		size_t bytes = iov_bytes(iov, count);
+
+		if (bytes)
+			return writev_judged(process, fd, iov, count, bytes, origin);
+	}
+	taken = lf_real_writev(fd, iov, count);
+	if (taken > 0)
+		count_pieces(process, lf_stream_of_fd(fd), origin, iov, (size_t)taken);
+	return taken;
+}
+
+#define LF_STUB_writev(symbol, method) \
+	LF_EXPORT ssize_t symbol(int fd, const struct iovec *iov, int count); \
+	ssize_t symbol(int fd, const struct iovec *iov, int count) \
+	{ \
+		if (lf_console_class(fd) == LF_FD_OTHER) \
+			return lf_real_##symbol(fd, iov, count); \
+		return writev_long(CALLER, fd, iov, count, lf_method_code(LF_METHOD_##method, fd)); \
+	}
+
+#define LF_FD_CALL(symbol, method, shape) LF_STUB_##shape(symbol, method)
+#include "agent/hook/interposed.def"

@@ -1,0 +1,373 @@
+/* Calls with a format string. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "agent/hook/carrier.h"
+#include "agent/hook/stub.h"
+#include "hashing/frame.h"
+
+enum { NOT_FORTIFIED = -1 };
+
+struct call {
+	const void *ret;
+	FILE *file; /* NULL: to the fd */
+	int fd;
+	int fortify; /* the flag argument of the __…_chk form, or NOT_FORTIFIED */
+	uint32_t method;
+	const char *format;
+	va_list *args;
+};
+
+static inline __attribute__((always_inline)) int print(FILE *file, int fd, int fortify,
+                                                       const char *format, va_list args)
+{
+	if (!file)
+		return fortify == NOT_FORTIFIED ? lf_real_vdprintf(fd, format, args)
+		                                : lf_real___vdprintf_chk(fd, fortify, format, args);
+	return fortify == NOT_FORTIFIED ? lf_real_vfprintf(file, format, args)
+	                                : lf_real___vfprintf_chk(file, fortify, format, args);
+}
+
+static int print_call(const struct call *call)
+{
+	return print(call->file, call->fd, call->fortify, call->format, *call->args);
+}
+
+/* As the real call would, with its checks; `args` is used up. */
+static int render(const struct call *call, va_list args, char *out, size_t size)
+{
+	if (call->fortify == NOT_FORTIFIED)
+		return lf_real_vsnprintf(out, size, call->format, args);
+	return lf_real___vsnprintf_chk(out, size, call->fortify, (size_t)-1, call->format, args);
+}
+
+static uintptr_t stream_of(const struct call *call)
+{
+	return call->file ? lf_stream_of_file(call->file) : lf_stream_of_fd(call->fd);
+}
+
+static bool ends_line(const char *format)
+{
+	size_t len = strlen(format);
+
+	return len && format[len - 1] == '\n';
+}
+
+/* Rendered text in a scratch, or in borrowed memory where it is longer. */
+struct rendered {
+	struct lf_text text;
+	struct lf_scratch *scratch;
+	char *borrowed;
+};
+
+/* `args` is used up.  False when there is no room; `len` is what the call prints. */
+static bool render_whole(struct lf_process *process, const struct call *call, va_list args,
+                         size_t len, struct rendered *out)
+{
+	char *memory;
+
+	out->borrowed = NULL;
+	out->scratch = len < LF_SCRATCH_TEXT ? lf_scratch_take(process) : NULL;
+	if (!out->scratch)
+		out->borrowed = lf_stub_borrow(len + 1);
+	memory = out->scratch ? out->scratch->text : out->borrowed;
+	if (!memory)
+		return false;
+	(void)render(call, args, memory, len + 1);
+	out->text = (struct lf_text){ memory, len };
+	return true;
+}
+
+static void free_rendered(struct lf_process *process, const struct rendered *rendered)
+{
+	lf_scratch_give(process, rendered->scratch);
+	lf_stub_return(rendered->borrowed, rendered->text.len + 1);
+}
+
+/* "%s" and "%s\n" need no rendering: the argument is the text, and the length is known. */
+static bool is_plain(const char *format, bool *newline)
+{
+	*newline = format[0] == '%' && format[1] == 's' && format[2] == '\n' && !format[3];
+	return *newline || (format[0] == '%' && format[1] == 's' && !format[2]);
+}
+
+static void count_carried(struct lf_process *process, const struct call *call, va_list args,
+                          size_t len)
+{
+	struct lf_origin origin = lf_message_origin(process, call->ret, call->method);
+	struct rendered rendered;
+	bool newline;
+
+	if (is_plain(call->format, &newline)) {
+		const char *text = va_arg(args, const char *);
+
+		lf_lines_count(process, stream_of(call), origin,
+		               (struct lf_text){ text ? text : "(null)", len - newline }, newline);
+		return;
+	}
+	if (!render_whole(process, call, args, len, &rendered)) {
+		lf_message_count(process, NULL, LF_PASSED);
+		return;
+	}
+	lf_lines_count(process, stream_of(call), origin, rendered.text, false);
+	free_rendered(process, &rendered);
+}
+
+/* Some message has a flag: the text must be known before it is printed. */
+static int print_carried_judged(struct lf_process *process, const struct call *call)
+{
+	struct lf_lines_out out = { call->file ? lf_stub_write_file : lf_stub_write_fd,
+		                    call->file, call->fd };
+	struct lf_origin origin = lf_message_origin(process, call->ret, call->method);
+	struct rendered rendered;
+	va_list args;
+	ssize_t done;
+	int len;
+
+	va_copy(args, *call->args);
+	len = render(call, args, NULL, 0);
+	va_end(args);
+	if (len <= 0)
+		return print_call(call);
+	va_copy(args, *call->args);
+	if (!render_whole(process, call, args, (size_t)len, &rendered)) {
+		va_end(args);
+		return print_call(call);
+	}
+	va_end(args);
+	done = lf_lines_print_judged(process, stream_of(call), origin, rendered.text, &out);
+	free_rendered(process, &rendered);
+	return done == len ? len : -1;
+}
+
+static int print_carried(struct lf_process *process, const struct call *call)
+{
+	int before = errno, after, len;
+	va_list args;
+
+	if (lf_message_any_flags(process) && lf_stub_may_suppress(call->file))
+		return print_carried_judged(process, call);
+	va_copy(args, *call->args);
+	len = print_call(call);
+	after = errno;
+	if (len > 0) {
+		errno = before; /* %m */
+		count_carried(process, call, args, (size_t)len);
+		errno = after;
+	}
+	va_end(args);
+	return len;
+}
+
+static int leave_out(struct lf_process *process, const struct call *call, struct lf_slot *slot)
+{
+	int len = (int)slot->fixed_len - 1;
+
+	if (!slot->fixed_len) {
+		len = render(call, *call->args, NULL, 0);
+		if (len < 0)
+			return len;
+	}
+	lf_message_count(process, slot, LF_MUTED);
+	if (!ends_line(call->format))
+		lf_lines_swallow_newline(process, stream_of(call));
+	return len;
+}
+
+static int print_message(struct lf_process *process, const struct call *call,
+                         struct lf_slot *slot)
+{
+	int len;
+
+	if (lf_message_is_muted(process, slot) && lf_stub_may_suppress(call->file))
+		return leave_out(process, call, slot);
+	len = print_call(call);
+	if (len >= 0) {
+		lf_message_count(process, slot, LF_PASSED);
+		if (lf_lines_any_open(process) && strchr(call->format, '\n'))
+			lf_lines_newline(process, stream_of(call));
+	}
+	return len;
+}
+
+static uint64_t first_sight(struct lf_process *process, const struct call *call)
+{
+	struct lf_text text = { call->format, strlen(call->format) };
+	uint64_t target = LF_TARGET_CARRIER;
+
+	if (!lf_format_is_carrier(call->format)) {
+		struct lf_origin origin = lf_message_origin(process, call->ret, call->method);
+
+		target = lf_target_of(lf_message_verbatim(process, origin, LF_KIND_FORMAT, text,
+		                                          lf_format_fixed_len(call->format)));
+	}
+	/* Cached only where neither address can come to mean something else unnoticed. */
+	if (target != LF_TARGET_OVERFLOW && lf_is_constant(call->format) &&
+	    lf_is_in_module(call->ret))
+		lf_site_add(&process->cache, call->ret, call->format,
+		            lf_site_call(call->method, 0), target);
+	return target;
+}
+
+/* The long way: start-up, first sights, carriers, flags, open lines. */
+static int go_long(const struct call *call)
+{
+	struct lf_process *process = lf_process_enter();
+	uint64_t target;
+	int len;
+
+	if (!process || !lf_console_is(call->fd) || !call->format)
+		return print_call(call);
+	if (call->file)
+		lf_inline_putc_catch_up(process, call->file, call->ret);
+	target = lf_site_find(atomic_load_explicit(&process->cache.sites, memory_order_acquire),
+	                      call->ret, call->format, lf_site_call(call->method, 0));
+	if (target == LF_TARGET_NONE)
+		target = first_sight(process, call);
+	if (target == LF_TARGET_CARRIER)
+		len = print_carried(process, call);
+	else
+		len = print_message(process, call, lf_target_slot(target));
+	if (call->file)
+		lf_inline_putc_mark(process, call->file);
+	return len;
+}
+
+/* Apart from format_call(), because a function with a va_list of its own is not inlined. */
+static __attribute__((noinline)) int go_long_with(struct call call, va_list args)
+{
+	va_list copy;
+	int len;
+
+	va_copy(copy, args);
+	call.args = &copy;
+	len = go_long(&call);
+	va_end(copy);
+	return len;
+}
+
+static inline __attribute__((always_inline)) int
+format_call(const void *ret, FILE *file, int fd, int fortify, uint32_t method, const char *format,
+            va_list args)
+{
+	enum lf_fd_class class = lf_console_class(fd);
+	int len;
+
+	if (class == LF_FD_OTHER)
+		return print(file, fd, fortify, format, args);
+	if (LF_LIKELY(class == LF_FD_CONSOLE)) {
+		struct lf_process *process = lf_process_now();
+		struct lf_slot *slot = NULL;
+
+		if (LF_LIKELY(process != NULL))
+			slot = lf_stub_quick(process, ret, format, lf_site_call(method, 0));
+		if (LF_LIKELY(slot != NULL)) {
+			len = print(file, fd, fortify, format, args);
+			if (LF_LIKELY(len >= 0))
+				lf_message_count(process, slot, LF_PASSED);
+			return len;
+		}
+	}
+	return go_long_with((struct call){ ret, file, fd, fortify, method, format, NULL }, args);
+}
+
+#define CALLER __builtin_return_address(0)
+#define ON_FILE(method) lf_method_code(LF_METHOD_##method, LF_NO_FD)
+
+/* With the last named parameter, the arguments that follow become a va_list. */
+#define LF_VARIADIC(last, expression) \
+	va_list args; \
+	int len; \
+	va_start(args, last); \
+	len = expression; \
+	va_end(args); \
+	return len
+
+#define LF_STUB_printf(symbol, method) \
+	LF_EXPORT int symbol(const char *format, ...); \
+	int symbol(const char *format, ...) \
+	{ \
+		LF_VARIADIC(format, format_call(CALLER, stdout, stdout->_fileno, NOT_FORTIFIED, \
+		                                ON_FILE(method), format, args)); \
+	}
+#define LF_STUB_printf_chk(symbol, method) \
+	LF_EXPORT int symbol(int flag, const char *format, ...); \
+	int symbol(int flag, const char *format, ...) \
+	{ \
+		LF_VARIADIC(format, format_call(CALLER, stdout, stdout->_fileno, flag, \
+		                                ON_FILE(method), format, args)); \
+	}
+#define LF_STUB_fprintf(symbol, method) \
+	LF_EXPORT int symbol(FILE *file, const char *format, ...); \
+	int symbol(FILE *file, const char *format, ...) \
+	{ \
+		LF_VARIADIC(format, format_call(CALLER, file, file->_fileno, NOT_FORTIFIED, \
+		                                ON_FILE(method), format, args)); \
+	}
+#define LF_STUB_fprintf_chk(symbol, method) \
+	LF_EXPORT int symbol(FILE *file, int flag, const char *format, ...); \
+	int symbol(FILE *file, int flag, const char *format, ...) \
+	{ \
+		LF_VARIADIC(format, format_call(CALLER, file, file->_fileno, flag, \
+		                                ON_FILE(method), format, args)); \
+	}
+#define LF_STUB_dprintf(symbol, method) \
+	LF_EXPORT int symbol(int fd, const char *format, ...); \
+	int symbol(int fd, const char *format, ...) \
+	{ \
+		LF_VARIADIC(format, format_call(CALLER, NULL, fd, NOT_FORTIFIED, \
+		                                lf_method_code(LF_METHOD_##method, fd), format, \
+		                                args)); \
+	}
+#define LF_STUB_dprintf_chk(symbol, method) \
+	LF_EXPORT int symbol(int fd, int flag, const char *format, ...); \
+	int symbol(int fd, int flag, const char *format, ...) \
+	{ \
+		LF_VARIADIC(format, format_call(CALLER, NULL, fd, flag, \
+		                                lf_method_code(LF_METHOD_##method, fd), format, \
+		                                args)); \
+	}
+#define LF_STUB_vprintf(symbol, method) \
+	LF_EXPORT int symbol(const char *format, va_list args); \
+	int symbol(const char *format, va_list args) \
+	{ \
+		return format_call(CALLER, stdout, stdout->_fileno, NOT_FORTIFIED, ON_FILE(method), \
+		                   format, args); \
+	}
+#define LF_STUB_vprintf_chk(symbol, method) \
+	LF_EXPORT int symbol(int flag, const char *format, va_list args); \
+	int symbol(int flag, const char *format, va_list args) \
+	{ \
+		return format_call(CALLER, stdout, stdout->_fileno, flag, ON_FILE(method), format, \
+		                   args); \
+	}
+#define LF_STUB_vfprintf(symbol, method) \
+	LF_EXPORT int symbol(FILE *file, const char *format, va_list args); \
+	int symbol(FILE *file, const char *format, va_list args) \
+	{ \
+		return format_call(CALLER, file, file->_fileno, NOT_FORTIFIED, ON_FILE(method), \
+		                   format, args); \
+	}
+#define LF_STUB_vfprintf_chk(symbol, method) \
+	LF_EXPORT int symbol(FILE *file, int flag, const char *format, va_list args); \
+	int symbol(FILE *file, int flag, const char *format, va_list args) \
+	{ \
+		return format_call(CALLER, file, file->_fileno, flag, ON_FILE(method), format, args); \
+	}
+#define LF_STUB_vdprintf(symbol, method) \
+	LF_EXPORT int symbol(int fd, const char *format, va_list args); \
+	int symbol(int fd, const char *format, va_list args) \
+	{ \
+		return format_call(CALLER, NULL, fd, NOT_FORTIFIED, \
+		                   lf_method_code(LF_METHOD_##method, fd), format, args); \
+	}
+#define LF_STUB_vdprintf_chk(symbol, method) \
+	LF_EXPORT int symbol(int fd, int flag, const char *format, va_list args); \
+	int symbol(int fd, int flag, const char *format, va_list args) \
+	{ \
+		return format_call(CALLER, NULL, fd, flag, \
+		                   lf_method_code(LF_METHOD_##method, fd), format, args); \
+	}
+
+#define LF_FORMAT_CALL(symbol, method, shape) LF_STUB_##shape(symbol, method)
+#include "agent/hook/interposed.def"

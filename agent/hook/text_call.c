@@ -1,0 +1,187 @@
+#include "agent/hook/text_call.h"
+
+#include <errno.h>
+
+#include "hashing/frame.h"
+#include "hashing/sys.h"
+
+static uintptr_t stream_of(const struct lf_text_call *call)
+{
+	return call->file ? lf_stream_of_file(call->file) : lf_stream_of_fd(call->fd);
+}
+
+static bool is_blank(struct lf_text text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (!strchr(" \t\r\n\v\f", text.data[i]) || !text.data[i])
+			return false;
+	return true;
+}
+
+/* The rest of a constant that a short write cut: it goes on with the line that was begun. */
+static bool is_remainder(struct lf_process *process, const struct lf_text_call *call)
+{
+	struct lf_stream *stream = lf_stream_find(process, stream_of(call), false);
+
+	return stream && atomic_exchange_explicit(&stream->resume, NULL, memory_order_relaxed) ==
+	                         call->text.data;
+}
+
+static bool is_constant(const struct lf_text_call *call)
+{
+	return lf_is_constant(call->text.data) &&
+	       (call->text.len <= 1 || lf_is_constant(call->text.data + call->text.len - 1)) &&
+	       !is_blank(call->text);
+}
+
+/* What the call counts into when its text is a constant; LF_TARGET_NONE when it is not. */
+static uint64_t constant_target(struct lf_process *process, const struct lf_text_call *call)
+{
+	struct lf_origin origin;
+	struct lf_slot *slot;
+	uint64_t target;
+
+	if (!call->site || is_remainder(process, call))
+		return LF_TARGET_NONE;
+	target = lf_site_find(atomic_load_explicit(&process->cache.sites, memory_order_acquire),
+	                      call->ret, call->text.data, call->site);
+	if (target || !is_constant(call))
+		return target;
+	origin = lf_message_origin(process, call->ret, call->method);
+	slot = lf_message_verbatim(process, origin, LF_KIND_CONSTANT, call->text,
+	                           (uint32_t)lf_text_call_bytes(call) + 1);
+	if (slot && lf_is_in_module(call->ret))
+		lf_site_add(&process->cache, call->ret, call->text.data, call->site,
+		            lf_target_of(slot));
+	return lf_target_of(slot);
+}
+
+static bool ends_line(const struct lf_text_call *call)
+{
+	return call->newline ||
+	       (call->text.len && call->text.data[call->text.len - 1] == '\n');
+}
+
+static void remember_remainder(struct lf_process *process, const struct lf_text_call *call,
+                               ssize_t taken)
+{
+	struct lf_stream *stream = lf_stream_find(process, stream_of(call), true);
+
+	if (stream)
+		atomic_store_explicit(&stream->resume, call->text.data + taken,
+		                      memory_order_relaxed);
+}
+
+static void print_constant(struct lf_process *process, struct lf_text_call *call,
+                           struct lf_slot *slot)
+{
+	size_t bytes = lf_text_call_bytes(call);
+	ssize_t taken;
+
+	if (lf_message_is_muted(process, slot) && lf_stub_may_suppress(call->file)) {
+		call->pretend(call, (ssize_t)bytes);
+		lf_message_count(process, slot, LF_MUTED);
+		if (!ends_line(call))
+			lf_lines_swallow_newline(process, stream_of(call));
+		return;
+	}
+	taken = call->print(call);
+	if (taken == (ssize_t)bytes) {
+		lf_message_count(process, slot, LF_PASSED);
+		if (lf_lines_any_open(process) &&
+		    (call->newline || memchr(call->text.data, '\n', call->text.len)))
+			lf_lines_newline(process, stream_of(call));
+	} else if (taken > 0) {
+		lf_lines_count(process, stream_of(call),
+		               lf_message_origin(process, call->ret, call->method),
+		               (struct lf_text){ call->text.data, (size_t)taken }, false);
+		remember_remainder(process, call, taken);
+	}
+}
+
+/* The kernel reads a write's buffer and says EFAULT; we would crash.  A look at each page through a
+ * system call that fails either way tells readable memory apart: rt_sigprocmask reads the set
+ * before it finds that `how` is none.  Sandboxes allow it everywhere. */
+static bool is_readable(struct lf_text text)
+{
+	enum { PAGE = 4096, NO_SUCH_HOW = 99 };
+
+	for (size_t i = 0; i < text.len; i += PAGE)
+		if (lf_sys_sigmask(NO_SUCH_HOW, (const uint64_t *)(const void *)(text.data + i),
+		                   NULL) == -EFAULT)
+			return false;
+	return !text.len ||
+	       lf_sys_sigmask(NO_SUCH_HOW,
+	                      (const uint64_t *)(const void *)(((uintptr_t)text.data + text.len - 1) &
+	                                                       ~(uintptr_t)7),
+	                      NULL) != -EFAULT;
+}
+
+/* With its newline behind it, in borrowed memory; false when there is none. */
+static bool join_newline(const struct lf_text_call *call, struct lf_text *out)
+{
+	char *memory = lf_stub_borrow(call->text.len + 1);
+
+	if (!memory)
+		return false;
+	memcpy(memory, call->text.data, call->text.len);
+	memory[call->text.len] = '\n';
+	*out = (struct lf_text){ memory, call->text.len + 1 };
+	return true;
+}
+
+static void print_judged(struct lf_process *process, struct lf_text_call *call,
+                         struct lf_origin origin)
+{
+	struct lf_lines_out out = { call->file ? lf_stub_write_file : lf_stub_write_fd,
+		                    call->file, call->fd };
+	struct lf_text text = call->text;
+
+	if ((!call->file && !is_readable(text)) || (call->newline && !join_newline(call, &text))) {
+		(void)call->print(call);
+		return;
+	}
+	call->pretend(call, lf_lines_print_judged(process, stream_of(call), origin, text, &out));
+	if (call->newline)
+		lf_stub_return((char *)(uintptr_t)text.data, text.len);
+}
+
+static void print_lines(struct lf_process *process, struct lf_text_call *call)
+{
+	struct lf_origin origin = lf_message_origin(process, call->ret, call->method);
+	size_t bytes = lf_text_call_bytes(call);
+	ssize_t taken;
+
+	if (lf_message_any_flags(process) && lf_stub_may_suppress(call->file)) {
+		print_judged(process, call, origin);
+		return;
+	}
+	taken = call->print(call);
+	if (taken > 0) {
+		bool newline = call->newline && taken == (ssize_t)bytes;
+
+		lf_lines_count(process, stream_of(call), origin,
+		               (struct lf_text){ call->text.data, (size_t)taken - newline },
+		               newline);
+	}
+}
+
+void lf_text_call(struct lf_text_call *call)
+{
+	struct lf_process *process = lf_process_enter();
+	uint64_t target;
+
+	if (!process || !lf_console_is(call->fd) || !lf_text_call_bytes(call)) {
+		(void)call->print(call);
+		return;
+	}
+	if (call->file)
+		lf_inline_putc_catch_up(process, call->file, call->ret);
+	target = constant_target(process, call);
+	if (target == LF_TARGET_NONE)
+		print_lines(process, call);
+	else
+		print_constant(process, call, lf_target_slot(target));
+	if (call->file)
+		lf_inline_putc_mark(process, call->file);
+}
