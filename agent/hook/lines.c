@@ -122,8 +122,8 @@ static void continue_line(struct lf_process *process, uintptr_t key, struct lf_t
 	}
 	end = memchr(text->data, '\n', text->len);
 	part = (struct lf_text){ text->data, end ? (size_t)(end - text->data) : text->len };
-	if ((had & LF_TAIL_SUPPRESSED) && part.len > 0) {
-		/* The muted text ended where it was cut off; what comes now is a line of its own. */
+	if ((had & (LF_TAIL_SUPPRESSED | LF_TAIL_COUNTED)) && part.len > 0) {
+		/* What was muted, or counted as a call, ended there; this is a line of its own. */
 		finish(process, tail, had, had, scratch);
 		return;
 	}
@@ -210,12 +210,14 @@ void lf_stream_end(struct lf_process *process, uintptr_t key)
 	atomic_store_explicit(&stream->key, 0, memory_order_release);
 }
 
-void lf_lines_swallow_newline(struct lf_process *process, uintptr_t stream)
+void lf_lines_leave_open(struct lf_process *process, uintptr_t stream, bool muted)
 {
 	struct lf_text nothing = { "", 0 };
 	struct lf_origin nobody = { 0, 0 };
 
-	open_line(process, stream, nobody, nothing, LF_TAIL_SUPPRESSED | LF_TAIL_COUNTED);
+	if (process == lf_process_now())
+		open_line(process, stream, nobody, nothing,
+		          LF_TAIL_COUNTED | (muted ? LF_TAIL_SUPPRESSED : 0));
 }
 
 static bool is_open(struct lf_process *process, uintptr_t key)
@@ -226,7 +228,7 @@ static bool is_open(struct lf_process *process, uintptr_t key)
 	if (!tail)
 		return false;
 	give_tail(process, tail, had, had);
-	return had & LF_TAIL_BEGUN;
+	return (had & LF_TAIL_BEGUN) && !(had & LF_TAIL_COUNTED);
 }
 
 struct piece {

@@ -60,8 +60,8 @@ ssize_t lf_lines_print_judged(struct lf_process *process, uintptr_t stream,
                               struct lf_origin origin, struct lf_text text,
                               const struct lf_lines_out *out);
 
-/* A call that counts by itself was muted and its text has no newline at its end: a newline that
- * follows at once goes, too. */
-void lf_lines_swallow_newline(struct lf_process *process, uintptr_t stream);
+/* A call that counts by itself has left its line open.  The newline that follows at once ends that
+ * line and is not a blank line of its own; where the call was `muted`, it goes, too. */
+void lf_lines_leave_open(struct lf_process *process, uintptr_t stream, bool muted);
 
 #endif

@@ -203,6 +203,12 @@ struct lf_process *lf_process_enter(void)
 	return process == &nothing ? NULL : process;
 }
 
+struct lf_process *lf_process_of_console(int fd)
+{
+	lf_process_start();
+	return lf_console_is(fd) ? lf_process_enter() : NULL;
+}
+
 struct lf_scratch *lf_scratch_take(struct lf_process *process)
 {
 	uint32_t taken = atomic_load_explicit(&process->scratch_taken, memory_order_relaxed);

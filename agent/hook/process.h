@@ -64,6 +64,9 @@ void lf_process_start(void);
  * call passes through.  Touches no errno. */
 struct lf_process *lf_process_enter(void);
 
+/* The same, but NULL where the fd is no console: a process that prints to none has no state. */
+struct lf_process *lf_process_of_console(int fd);
+
 /* NULL when all are taken; the caller then counts into the overflow entry. */
 struct lf_scratch *lf_scratch_take(struct lf_process *process);
 void lf_scratch_give(struct lf_process *process, struct lf_scratch *scratch); /* NULL is fine */

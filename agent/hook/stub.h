@@ -8,22 +8,28 @@
 #include "agent/hook/inline_putc.h"
 #include "agent/hook/lines.h"
 
-/* What a call site counts into, as the cache keeps it: a slot's address, or one of these. */
+/* What a call site counts into, as the cache keeps it: a slot's address, or one of the numbers
+ * below.  A slot whose calls leave their line open is marked in the lowest bit, which is 0 in an
+ * address: it goes the long way. */
 enum {
 	LF_TARGET_NONE = 0,
-	LF_TARGET_CARRIER = 1,  /* a format without a word: its text is counted by lines */
-	LF_TARGET_OVERFLOW = 2, /* the map is full; never cached */
-	LF_TARGET_LAST = LF_TARGET_OVERFLOW,
+	LF_TARGET_LEAVES_OPEN = 1,
+	LF_TARGET_CARRIER = 2,  /* a format without a word: its text is counted by lines */
+	LF_TARGET_OVERFLOW = 4, /* the map is full; never cached */
+	LF_TARGET_NUMBERS = 7,
 };
 
-static inline uint64_t lf_target_of(struct lf_slot *slot)
+static inline uint64_t lf_target_of(struct lf_slot *slot, bool leaves_open)
 {
-	return slot ? (uint64_t)(uintptr_t)slot : LF_TARGET_OVERFLOW;
+	return slot ? (uint64_t)(uintptr_t)slot | leaves_open : LF_TARGET_OVERFLOW;
 }
 
+/* NULL: the overflow entry. */
 static inline struct lf_slot *lf_target_slot(uint64_t target)
 {
-	return target > LF_TARGET_LAST ? (struct lf_slot *)(uintptr_t)target : NULL;
+	if (target <= LF_TARGET_NUMBERS)
+		return NULL;
+	return (struct lf_slot *)(uintptr_t)(target & ~(uint64_t)LF_TARGET_LEAVES_OPEN);
 }
 
 /* The shortest way: a known site of a console, no flag on it, no unfinished line anywhere.  The
@@ -42,10 +48,10 @@ lf_stub_quick(struct lf_process *process, const void *ret, const void *text, uin
 		return NULL;
 	target = lf_site_find(atomic_load_explicit(&process->cache.sites, memory_order_acquire),
 	                      ret, text, call);
-	slot = lf_target_slot(target);
-	if (LF_UNLIKELY(!slot || !lf_message_passes(process, slot)))
+	if (LF_UNLIKELY(target <= LF_TARGET_NUMBERS || (target & LF_TARGET_LEAVES_OPEN)))
 		return NULL;
-	return slot;
+	slot = (struct lf_slot *)(uintptr_t)target;
+	return LF_LIKELY(lf_message_passes(process, slot)) ? slot : NULL;
 }
 
 /* Whether leaving the call out would go unnoticed: the stream could take the bytes, and has, or

@@ -98,11 +98,11 @@ static __attribute__((noinline)) ssize_t writev_long(const void *ret, int fd,
                                                      const struct iovec *iov, int count,
                                                      uint32_t method)
 {
-	struct lf_process *process = lf_process_enter();
+	struct lf_process *process = lf_process_of_console(fd);
 	struct lf_origin origin;
 	ssize_t taken;
 
-	if (!process || !lf_console_is(fd) || count <= 0)
+	if (!process || count <= 0)
 		return lf_real_writev(fd, iov, count);
 	origin = lf_message_origin(process, ret, method);
 	if (lf_message_any_flags(process)) {

@@ -170,7 +170,7 @@ static int leave_out(struct lf_process *process, const struct call *call, struct
 	}
 	lf_message_count(process, slot, LF_MUTED);
 	if (!ends_line(call->format))
-		lf_lines_swallow_newline(process, stream_of(call));
+		lf_lines_leave_open(process, stream_of(call), true);
 	return len;
 }
 
@@ -186,6 +186,8 @@ static int print_message(struct lf_process *process, const struct call *call,
 		lf_message_count(process, slot, LF_PASSED);
 		if (lf_lines_any_open(process) && strchr(call->format, '\n'))
 			lf_lines_newline(process, stream_of(call));
+		if (!ends_line(call->format))
+			lf_lines_leave_open(process, stream_of(call), false);
 	}
 	return len;
 }
@@ -199,7 +201,8 @@ static uint64_t first_sight(struct lf_process *process, const struct call *call)
 		struct lf_origin origin = lf_message_origin(process, call->ret, call->method);
 
 		target = lf_target_of(lf_message_verbatim(process, origin, LF_KIND_FORMAT, text,
-		                                          lf_format_fixed_len(call->format)));
+		                                          lf_format_fixed_len(call->format)),
+		                      !ends_line(call->format));
 	}
 	/* Cached only where neither address can come to mean something else unnoticed. */
 	if (target != LF_TARGET_OVERFLOW && lf_is_constant(call->format) &&
@@ -212,11 +215,11 @@ static uint64_t first_sight(struct lf_process *process, const struct call *call)
 /* The long way: start-up, first sights, carriers, flags, open lines. */
 static int go_long(const struct call *call)
 {
-	struct lf_process *process = lf_process_enter();
+	struct lf_process *process = lf_process_of_console(call->fd);
 	uint64_t target;
 	int len;
 
-	if (!process || !lf_console_is(call->fd) || !call->format)
+	if (!process || !call->format)
 		return print_call(call);
 	if (call->file)
 		lf_inline_putc_catch_up(process, call->file, call->ret);

@@ -34,6 +34,12 @@ static bool is_constant(const struct lf_text_call *call)
 	       !is_blank(call->text);
 }
 
+static bool ends_line(const struct lf_text_call *call)
+{
+	return call->newline ||
+	       (call->text.len && call->text.data[call->text.len - 1] == '\n');
+}
+
 /* What the call counts into when its text is a constant; LF_TARGET_NONE when it is not. */
 static uint64_t constant_target(struct lf_process *process, const struct lf_text_call *call)
 {
@@ -50,16 +56,10 @@ static uint64_t constant_target(struct lf_process *process, const struct lf_text
 	origin = lf_message_origin(process, call->ret, call->method);
 	slot = lf_message_verbatim(process, origin, LF_KIND_CONSTANT, call->text,
 	                           (uint32_t)lf_text_call_bytes(call) + 1);
+	target = lf_target_of(slot, !ends_line(call));
 	if (slot && lf_is_in_module(call->ret))
-		lf_site_add(&process->cache, call->ret, call->text.data, call->site,
-		            lf_target_of(slot));
-	return lf_target_of(slot);
-}
-
-static bool ends_line(const struct lf_text_call *call)
-{
-	return call->newline ||
-	       (call->text.len && call->text.data[call->text.len - 1] == '\n');
+		lf_site_add(&process->cache, call->ret, call->text.data, call->site, target);
+	return target;
 }
 
 static void remember_remainder(struct lf_process *process, const struct lf_text_call *call,
@@ -82,7 +82,7 @@ static void print_constant(struct lf_process *process, struct lf_text_call *call
 		call->pretend(call, (ssize_t)bytes);
 		lf_message_count(process, slot, LF_MUTED);
 		if (!ends_line(call))
-			lf_lines_swallow_newline(process, stream_of(call));
+			lf_lines_leave_open(process, stream_of(call), true);
 		return;
 	}
 	taken = call->print(call);
@@ -91,6 +91,8 @@ static void print_constant(struct lf_process *process, struct lf_text_call *call
 		if (lf_lines_any_open(process) &&
 		    (call->newline || memchr(call->text.data, '\n', call->text.len)))
 			lf_lines_newline(process, stream_of(call));
+		if (!ends_line(call))
+			lf_lines_leave_open(process, stream_of(call), false);
 	} else if (taken > 0) {
 		lf_lines_count(process, stream_of(call),
 		               lf_message_origin(process, call->ret, call->method),
@@ -168,10 +170,10 @@ static void print_lines(struct lf_process *process, struct lf_text_call *call)
 
 void lf_text_call(struct lf_text_call *call)
 {
-	struct lf_process *process = lf_process_enter();
+	struct lf_process *process = lf_process_of_console(call->fd);
 	uint64_t target;
 
-	if (!process || !lf_console_is(call->fd) || !lf_text_call_bytes(call)) {
+	if (!process || !lf_text_call_bytes(call)) {
 		(void)call->print(call);
 		return;
 	}

@@ -85,7 +85,7 @@ enum {
 	LF_TAIL_LEN = 0x0000ffff,        /* bytes kept of the line, at most LF_TAIL_BYTES */
 	LF_TAIL_BEGUN = 0x00010000,      /* a line is open (it may be of 0 kept bytes) */
 	LF_TAIL_SUPPRESSED = 0x00020000, /* its text was muted: its outcome is LF_MUTED */
-	LF_TAIL_COUNTED = 0x00040000,    /* its call has been counted: only a newline is awaited */
+	LF_TAIL_COUNTED = 0x00040000,    /* left open by a call that has been counted by itself */
 	LF_TAIL_BUSY = 0x00080000,       /* a thread of the owner is at it */
 };
 struct lf_tail {
