@@ -85,7 +85,7 @@ struct lf_query {
 	const char *hash_prefix; /* lower-case hex; NULL: all */
 	const char *method;      /* NULL: all */
 	bool muted_only;
-	bool this_run;           /* what lf_store_open()'s caller added with LF_ADD_TALLY: those entries
+	bool this_run;           /* what this connection added with LF_ADD_TALLY: those entries
 	                          * only, counts and times of this run alone */
 	enum lf_entry_order order;
 	uint64_t limit;          /* 0: all */
@@ -155,6 +155,13 @@ struct lf_new_entry {
 LF_MUST_CHECK int lf_store_add_new(struct lf_store *store, const struct lf_new_entry *what,
                                    const struct lf_addition *addition, enum lf_add_flags flags,
                                    struct lf_error *err);
+
+/* Copies what was added with LF_ADD_TALLY from a store that is given up to the one in its place. */
+LF_MUST_CHECK int lf_store_carry_tally(struct lf_store *to, struct lf_store *from,
+                                       struct lf_error *err);
+
+/* Whether anybody else has committed to the file since the last call (the first says true). */
+bool lf_store_changed_elsewhere(struct lf_store *store);
 
 /* ---- Watermarks ---- */
 

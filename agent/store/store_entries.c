@@ -1,0 +1,242 @@
+/* What a drain writes, and flags. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/store/internal.h"
+
+static const char *const kind_names[LF_KIND_COUNT] = {
+	[LF_KIND_FORMAT] = "format",
+	[LF_KIND_CONSTANT] = "constant",
+	[LF_KIND_MASK1] = "mask/1",
+	[LF_KIND_OVERFLOW] = "overflow",
+};
+
+int lf_store_begin(struct lf_store *store, struct lf_error *err)
+{
+	return lf_store_do(store, LF_SQL_BEGIN, err);
+}
+
+int lf_store_commit(struct lf_store *store, struct lf_error *err)
+{
+	int rc = lf_store_do(store, LF_SQL_COUNT_DRAIN, err);
+
+	return rc < 0 ? rc : lf_store_do(store, LF_SQL_COMMIT, err);
+}
+
+void lf_store_rollback(struct lf_store *store)
+{
+	/* SQLite has rolled back by itself after some errors. */
+	if (!sqlite3_get_autocommit(store->db))
+		(void)lf_store_do(store, LF_SQL_ROLLBACK, NULL);
+}
+
+/* ---- Counts ---- */
+
+/* All entries of a drain share their last_seen_ms. */
+static const char *seen_at(struct lf_store *store, uint64_t ms)
+{
+	if (ms != store->seen_ms || !store->seen_at[0]) {
+		lf_time_format(ms, store->seen_at);
+		store->seen_ms = ms;
+	}
+	return store->seen_at;
+}
+
+/* Runs one of the four statements that take an addition; `first` lives until it is run. */
+static void bind_addition(struct lf_store *store, sqlite3_stmt *statement,
+			  const struct lf_addition *addition, char first[LF_TIME_CHARS + 1])
+{
+	/* Behind every time: min() keeps what is there. */
+	const char *first_at = "~";
+
+	if (addition->first_seen_ms) {
+		lf_time_format(addition->first_seen_ms, first);
+		first_at = first;
+	}
+	for (int i = 0; i < LF_OUTCOME_COUNT; i++)
+		(void)sqlite3_bind_int64(statement, i + 1, (int64_t)addition->counts[i]);
+	lf_store_bind(statement, 6, first_at);
+	lf_store_bind(statement, 7, seen_at(store, addition->last_seen_ms));
+	lf_store_bind(statement, 8, addition->namespace);
+	(void)sqlite3_bind_text(statement, 9, addition->hash, LF_HASH_CHARS, SQLITE_STATIC);
+}
+
+static int run_addition(struct lf_store *store, enum lf_sql which,
+			const struct lf_addition *addition, struct lf_error *err)
+{
+	sqlite3_stmt *statement = lf_store_statement(store, which);
+	char first[LF_TIME_CHARS + 1];
+	int rc;
+
+	if (!statement)
+		return lf_store_fail(store, err, "used");
+	bind_addition(store, statement, addition, first);
+	rc = lf_store_run(store, statement, err);
+	if (rc == 0 && sqlite3_changes(store->db) == 0)
+		rc = -ENOENT;
+	return rc;
+}
+
+static int tally(struct lf_store *store, const struct lf_addition *addition, struct lf_error *err)
+{
+	struct lf_addition first = *addition;
+	int rc = run_addition(store, LF_SQL_TALLY_ADD, addition, err);
+
+	if (rc != -ENOENT)
+		return rc;
+	/* Known to the store, new in this run. */
+	if (!first.first_seen_ms)
+		first.first_seen_ms = first.last_seen_ms;
+	return run_addition(store, LF_SQL_TALLY_INSERT, &first, err);
+}
+
+int lf_store_add(struct lf_store *store, const struct lf_addition *addition,
+		 enum lf_add_flags flags, struct lf_error *err)
+{
+	int rc = run_addition(store, LF_SQL_ADD, addition, err);
+
+	return rc == 0 && flags & LF_ADD_TALLY ? tally(store, addition, err) : rc;
+}
+
+static void bind_identity(sqlite3_stmt *statement, const struct lf_new_entry *what)
+{
+	const struct lf_identity *id = &what->identity;
+
+	(void)sqlite3_bind_text(statement, 10, id->method.data, (int)id->method.len, SQLITE_STATIC);
+	(void)sqlite3_bind_text(statement, 11, id->template.data ? id->template.data : "",
+				(int)id->template.len, SQLITE_STATIC);
+	lf_store_bind(statement, 12, kind_names[what->kind]);
+	(void)sqlite3_bind_text(statement, 13, id->frame.data ? id->frame.data : "",
+				(int)id->frame.len, SQLITE_STATIC);
+}
+
+static int insert(struct lf_store *store, const struct lf_new_entry *what,
+		  const struct lf_addition *addition, struct lf_error *err)
+{
+	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_INSERT);
+	struct lf_addition complete = *addition;
+	char first[LF_TIME_CHARS + 1];
+
+	if (!statement)
+		return lf_store_fail(store, err, "used");
+	if (!complete.first_seen_ms)
+		complete.first_seen_ms = complete.last_seen_ms;
+	bind_addition(store, statement, &complete, first);
+	bind_identity(statement, what);
+	return lf_store_run(store, statement, err);
+}
+
+int lf_store_add_new(struct lf_store *store, const struct lf_new_entry *what,
+		     const struct lf_addition *addition, enum lf_add_flags flags,
+		     struct lf_error *err)
+{
+	int rc = run_addition(store, LF_SQL_ADD, addition, err);
+
+	if (rc == -ENOENT)
+		rc = insert(store, what, addition, err);
+	return rc == 0 && flags & LF_ADD_TALLY ? tally(store, addition, err) : rc;
+}
+
+/* ---- Flags ---- */
+
+/* 0 or 1, or -ENOENT. */
+static int get_enabled(struct lf_store *store, const struct lf_flag_change *change,
+		       struct lf_error *err)
+{
+	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_GET_ENABLED);
+	int code, rc;
+
+	if (!statement)
+		return lf_store_fail(store, err, "used");
+	lf_store_bind(statement, 1, change->namespace);
+	lf_store_bind(statement, 2, change->hash);
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW)
+		rc = sqlite3_column_int(statement, 0) != 0;
+	else if (code == SQLITE_DONE)
+		rc = lf_fail(err, -ENOENT, "store '%s' has no entry %s in namespace '%s': `logfold ls` "
+					   "lists them", store->path, change->hash, change->namespace);
+	else
+		rc = lf_store_fail(store, err, "read");
+	(void)sqlite3_reset(statement);
+	return rc;
+}
+
+static int set_enabled(struct lf_store *store, const struct lf_flag_change *change,
+		       struct lf_error *err)
+{
+	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_SET_ENABLED);
+
+	if (!statement)
+		return lf_store_fail(store, err, "used");
+	lf_store_bind(statement, 1, change->namespace);
+	lf_store_bind(statement, 2, change->hash);
+	(void)sqlite3_bind_int(statement, 3, change->enabled);
+	lf_store_bind(statement, 4, change->writer);
+	return lf_store_run(store, statement, err);
+}
+
+int lf_store_set_flags(struct lf_store *store, const struct lf_flag_change *change, bool *changed,
+		       struct lf_error *err)
+{
+	int rc = lf_store_do(store, LF_SQL_BEGIN, err);
+
+	if (rc < 0)
+		return rc;
+	rc = get_enabled(store, change, err);
+	if (rc < 0)
+		goto undo;
+	*changed = rc != change->enabled;
+	rc = *changed ? set_enabled(store, change, err) : 0;
+	if (rc == 0)
+		rc = lf_store_do(store, LF_SQL_COMMIT, err);
+	if (rc == 0)
+		return 0;
+undo:
+	lf_store_rollback(store);
+	return rc;
+}
+
+bool lf_store_changed_elsewhere(struct lf_store *store)
+{
+	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_DATA_VERSION);
+	int64_t version = -1;
+	bool changed;
+
+	if (statement && sqlite3_step(statement) == SQLITE_ROW)
+		version = sqlite3_column_int64(statement, 0);
+	(void)sqlite3_reset(statement);
+	changed = version != store->data_version;
+	store->data_version = version;
+	return changed;
+}
+
+/* ---- A tally that moves to another store ---- */
+
+enum { TALLY_COLUMNS = 13 };
+
+static int copy_row(struct lf_store *to, sqlite3_stmt *row, struct lf_error *err)
+{
+	sqlite3_stmt *insert_row = lf_store_statement(to, LF_SQL_TALLY_COPY);
+
+	if (!insert_row)
+		return lf_store_fail(to, err, "used");
+	for (int i = 0; i < TALLY_COLUMNS; i++)
+		(void)sqlite3_bind_value(insert_row, i + 1, sqlite3_column_value(row, i));
+	return lf_store_run(to, insert_row, err);
+}
+
+int lf_store_carry_tally(struct lf_store *to, struct lf_store *from, struct lf_error *err)
+{
+	sqlite3_stmt *rows = lf_store_statement(from, LF_SQL_TALLY_EACH);
+	int code, rc = 0;
+
+	if (!rows)
+		return lf_store_fail(from, err, "used");
+	while ((code = sqlite3_step(rows)) == SQLITE_ROW && rc == 0)
+		rc = copy_row(to, rows, err);
+	if (rc == 0 && code != SQLITE_DONE)
+		rc = lf_store_fail(from, err, "read");
+	(void)sqlite3_reset(rows);
+	return rc;
+}
