@@ -2,13 +2,14 @@
 
 #include <string.h>
 
+#include "hashing/hex.h"
 #include "hashing/module.h"
 #include "hashing/symbols.h"
 #include "hashing/sys.h"
 #include "hashing/utf8.h"
 
 /* A file name may be as long as a whole frame; the function matters more. */
-enum { MODULE_NAME_MAX = 128, HEX_DIGITS_MAX = 16 };
+enum { MODULE_NAME_MAX = 128 };
 
 static const char no_module[] = "[jit]";
 
@@ -33,19 +34,6 @@ static size_t function_name(const struct lf_module *module, uint64_t address,
 	return len;
 }
 
-static size_t write_offset(uint64_t offset, char *out)
-{
-	static const char digits[] = "0123456789abcdef";
-	size_t len = 0, count = 1;
-
-	while (count < HEX_DIGITS_MAX && offset >> (4 * count) != 0)
-		count++;
-	memcpy(out, "+0x", 3);
-	for (len = 3; count > 0; len++)
-		out[len] = digits[offset >> (4 * --count) & 15];
-	return len;
-}
-
 size_t lf_frame_of(const void *return_address, char out[LF_FRAME_MAX])
 {
 	/* The call's last byte: a call that never returns may be the last of its function. */
@@ -60,8 +48,10 @@ size_t lf_frame_of(const void *return_address, char out[LF_FRAME_MAX])
 	}
 	len = lf_utf8_escape(lf_module_name(&module), out, MODULE_NAME_MAX);
 	name_len = function_name(&module, call - module.base, name);
-	if (name_len == 0)
-		return len + write_offset(call - module.base, out + len);
+	if (name_len == 0) {
+		memcpy(out + len, "+0x", 3);
+		return len + 3 + lf_hex_write(call - module.base, out + len + 3);
+	}
 	out[len++] = '!';
 	return len + lf_utf8_escape((struct lf_text){ name, name_len }, out + len,
 				    LF_FRAME_MAX - len);

@@ -8,14 +8,17 @@
 #include <sys/auxv.h>
 
 #include "hashing/file.h"
+#include "hashing/hex.h"
 #include "hashing/sys.h"
 
 enum {
 	FIRST_PAGE_BYTES = 4096, /* the smallest page: mapped whole wherever its first byte is */
 	COMPARED_BYTES = 1024,   /* ELF header, program headers, and the build id behind them */
+	MAPPED_PATH_MAX = 1024,
 };
 
 static const char exe_link[] = "/proc/self/exe";
+static const char mapped_links[] = "/proc/self/map_files/";
 
 /* The main program's own, found once.  All threads find the same; the pointer is stored last. */
 static struct {
@@ -105,18 +108,27 @@ const Elf64_Phdr *lf_module_segment(const struct lf_module *module, uint64_t fil
 	return NULL;
 }
 
+/* The segment that begins at the file's first byte. */
+static const Elf64_Phdr *first_segment(const struct lf_module *module)
+{
+	const Elf64_Phdr *end = module->headers + module->header_count;
+
+	for (const Elf64_Phdr *header = module->headers; header < end; header++) {
+		if (header->p_type == PT_LOAD && header->p_offset == 0)
+			return header;
+	}
+	return NULL;
+}
+
 /* Compares what is mapped with the file.  The size is asked first, because the mapping of a file
  * that was truncated since ends in SIGBUS. */
 static bool is_loaded_file(const struct lf_module *module, int fd, const struct stat *st)
 {
-	const Elf64_Phdr *first = module->headers;
-	const Elf64_Phdr *end = module->headers + module->header_count;
+	const Elf64_Phdr *first = first_segment(module);
 	unsigned char block[COMPARED_BYTES];
 	size_t len;
 
-	while (first < end && (first->p_type != PT_LOAD || first->p_offset != 0))
-		first++;
-	if (first == end)
+	if (!first)
 		return false;
 	len = first->p_filesz < sizeof(block) ? first->p_filesz : sizeof(block);
 	return len >= sizeof(Elf64_Ehdr) && (uint64_t)st->st_size >= len &&
@@ -151,13 +163,47 @@ static int open_main(const struct lf_module *module, struct stat *out)
 	return fd >= 0 || !started ? fd : open_if_loaded(module, started, out);
 }
 
-int lf_module_open(const struct lf_module *module, struct stat *out)
+/* The kernel knows the absolute path of what is mapped; reading the link needs no privilege, only
+ * following it does.  Its name is the range of the mapping. */
+static int open_mapped(const struct lf_module *module, struct stat *out)
 {
-	if (module->path[0] == '\0')
-		return open_main(module, out);
+	const Elf64_Phdr *first = first_segment(module);
+	char link[sizeof(mapped_links) + 2 * LF_HEX_MAX + 1], path[MAPPED_PATH_MAX];
+	size_t page = lf_page_bytes(), at = sizeof(mapped_links) - 1;
+	uintptr_t start, end;
+	ssize_t len;
+
+	if (!first)
+		return -ESTALE;
+	start = module->base + first->p_vaddr;
+	end = (start + first->p_filesz + page - 1) / page * page;
+	memcpy(link, mapped_links, at);
+	at += lf_hex_write(start, link + at);
+	link[at++] = '-';
+	at += lf_hex_write(end, link + at);
+	link[at] = '\0';
+	len = lf_sys_readlinkat(AT_FDCWD, link, path, sizeof(path) - 1);
+	if (len < 0)
+		return (int)len;
+	path[len] = '\0';
+	return open_if_loaded(module, path, out);
+}
+
+/* A relative path (LD_LIBRARY_PATH=., dlopen("./x.so")) is of no use once the host has changed its
+ * directory, as a daemon does: frames must not depend on when they are first seen. */
+static int open_library(const struct lf_module *module, struct stat *out)
+{
+	int fd;
+
 	if (!strchr(module->path, '/'))
 		return -ENOENT; /* linux-vdso.so.1: no file */
-	return open_if_loaded(module, module->path, out);
+	fd = open_if_loaded(module, module->path, out);
+	return fd >= 0 || module->path[0] == '/' ? fd : open_mapped(module, out);
+}
+
+int lf_module_open(const struct lf_module *module, struct stat *out)
+{
+	return module->path[0] == '\0' ? open_main(module, out) : open_library(module, out);
 }
 
 static struct lf_text basename_of(const char *path, size_t len)

@@ -6,7 +6,7 @@
 enum {
 	SCANNED_MAX = 1 << LF_SYMBOL_NUMBER_BITS, /* 100 MB of table, 50 ms */
 	SECTIONS_MAX = 1 << 16,
-	BLOCK_SYMBOLS = 2730, /* 64 KiB: more at once is not faster */
+	BLOCK_SYMBOLS = 341,  /* 8 KiB: larger blocks cost more in page faults than they save */
 	BLOCK_SECTIONS = 16,  /* 1 KiB, on the stack */
 	RADIX_BITS = 8,
 	RADIX = 1 << RADIX_BITS,

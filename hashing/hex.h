@@ -1,0 +1,23 @@
+/* Numbers in lower-case hex, without leading zeros: printf is not ours to call. */
+#ifndef LOGFOLD_HASHING_HEX_H
+#define LOGFOLD_HASHING_HEX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LF_HEX_MAX = 16 };
+
+/* Returns the length; writes no NUL. */
+static inline size_t lf_hex_write(uint64_t value, char out[LF_HEX_MAX])
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t count = 1, i;
+
+	while (count < LF_HEX_MAX && value >> (4 * count) != 0)
+		count++;
+	for (i = 0; i < count; i++)
+		out[i] = digits[value >> (4 * (count - 1 - i)) & 15];
+	return count;
+}
+
+#endif
