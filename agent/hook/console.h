@@ -14,6 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Ours alone: no look-up through the global offset table. */
+#pragma GCC visibility push(hidden)
+
 enum { LF_CONSOLE_FDS = 1024 };
 
 enum lf_fd_class {
@@ -54,5 +57,7 @@ static inline bool lf_console_is(int fd)
 
 void lf_console_forget(int fd);
 void lf_console_forget_from(unsigned first, unsigned last); /* both included */
+
+#pragma GCC visibility pop
 
 #endif

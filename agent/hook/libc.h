@@ -12,6 +12,9 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+/* Ours alone: no look-up through the global offset table. */
+#pragma GCC visibility push(hidden)
+
 #define LF_EXPORT __attribute__((visibility("default")))
 #define LF_LIKELY(x) __builtin_expect(!!(x), 1)
 #define LF_UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -73,5 +76,7 @@ LF_REAL_CALLS(LF_DECLARE_REAL)
 
 /* Idempotent; any thread may run it, even two at once. */
 void lf_libc_resolve(void);
+
+#pragma GCC visibility pop
 
 #endif

@@ -16,14 +16,15 @@ static const char *const method_names[] = {
 
 static size_t method_text(uint32_t code, char out[LF_METHOD_MAX])
 {
-	const char *name = method_names[code >> 16];
-	unsigned fd = (code & 0xffff) - 1;
+	const char *name = method_names[code >> LF_METHOD_SHIFT];
+	unsigned fd_plus_1 = code & ((1U << LF_METHOD_SHIFT) - 1);
+	unsigned fd = fd_plus_1 - 1;
 	size_t len = strlen(name);
 	char digits[8];
 	unsigned n = 0;
 
 	memcpy(out, name, len);
-	if ((code & 0xffff) == 0)
+	if (!fd_plus_1)
 		return len;
 	out[len++] = '.';
 	do
@@ -50,17 +51,15 @@ static struct lf_origin find_origin(struct lf_process *process, const void *ret,
 
 struct lf_origin lf_message_origin(struct lf_process *process, const void *ret, uint32_t method)
 {
-	const struct lf_sites *sites =
-		atomic_load_explicit(&process->cache.sites, memory_order_acquire);
-	uint64_t call = lf_site_call(method, 0);
-	uint64_t known = lf_site_find(sites, ret, NULL, call);
+	uint64_t any_text = lf_site_text(NULL, method);
+	uint64_t known = lf_site_find(&process->cache, ret, any_text, 0);
 	struct lf_origin origin;
 
 	if (LF_LIKELY(known != 0))
 		return (struct lf_origin){ (lf_ref)(known >> 32), (lf_ref)known };
 	origin = find_origin(process, ret, method);
 	if (origin.method && lf_is_in_module(ret))
-		lf_site_add(&process->cache, ret, NULL, call,
+		lf_site_add(&process->cache, ret, any_text, 0,
 		            (uint64_t)origin.method << 32 | origin.frame);
 	return origin;
 }

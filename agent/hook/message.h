@@ -28,10 +28,13 @@ enum lf_method {
 	LF_METHOD_writev,
 };
 
-/* A method in 32 bits; calls on an fd carry it in their name ("write.2"), calls on a stream not. */
+/* A method in 16 bits; calls on an fd carry it in their name ("write.2"), calls on a stream not.
+ * Consoles are fds below LF_CONSOLE_FDS, so that 11 bits do. */
+enum { LF_METHOD_SHIFT = 11 };
 static inline uint32_t lf_method_code(enum lf_method method, int fd)
 {
-	return (uint32_t)method << 16 | (uint32_t)(fd + 1);
+	return (uint32_t)method << LF_METHOD_SHIFT |
+	       ((uint32_t)(fd + 1) & ((1U << LF_METHOD_SHIFT) - 1));
 }
 enum { LF_NO_FD = -1 };
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "agent/hook/console.h"
 #include "agent/hook/inline_putc.h"
@@ -9,8 +10,8 @@
 #include "agent/map/run_dir.h"
 #include "hashing/sys.h"
 
-static _Atomic(struct lf_process *) not_started;
-_Atomic(struct lf_process *) *lf_process_anchor = &not_started;
+struct lf_anchor lf_anchor __attribute__((aligned(4096)));
+_Static_assert(sizeof(lf_anchor) == 4096, "the page holds nothing else");
 
 /* Stands in the anchor of a process that could not make a map: not tried again on every call.  Its
  * cache has one empty cell, so that the shortest way needs no check of its own. */
@@ -87,23 +88,18 @@ static void debug_say(const char *what, int rc)
 	(void)lf_sys_write(2, line, (size_t)(out - line));
 }
 
-/* The page whose content does not survive into a forked child. */
-static void make_anchor(void)
+/* A kernel before 4.14, or an emulator, cannot wipe a page: a child would count into its parent's
+ * map, so nobody counts.  Where pages are larger than ours the call fails, or wipes too much. */
+static void prepare_anchor(void)
 {
-	void *page;
-	int rc = lf_sys_mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0,
-	                     &page);
+	int rc = getauxval(AT_PAGESZ) == sizeof(lf_anchor)
+	                 ? lf_sys_madvise(&lf_anchor, sizeof(lf_anchor), MADV_WIPEONFORK)
+	                 : -EINVAL;
 
-	if (rc == 0)
-		rc = lf_sys_madvise(page, 4096, MADV_WIPEONFORK);
-	if (rc == 0) {
-		lf_process_anchor = page;
-		return;
+	if (rc < 0) {
+		debug_say("MADV_WIPEONFORK", rc);
+		settings.off = true;
 	}
-	/* A kernel before 4.14, or an emulator: without the page a child would count into its
-	 * parent's map, so nobody counts. */
-	debug_say("MADV_WIPEONFORK", rc);
-	settings.off = true;
 }
 
 void lf_process_start(void)
@@ -114,7 +110,7 @@ void lf_process_start(void)
 	read_settings();
 	if (!settings.off) {
 		lf_console_start();
-		make_anchor();
+		prepare_anchor();
 	}
 	if (settings.off)
 		lf_console_disable();
@@ -190,7 +186,7 @@ struct lf_process *lf_process_enter(void)
 			return NULL;
 		process = make();
 		/* Acquire and release: who finds the process finds what it points at. */
-		if (!atomic_compare_exchange_strong_explicit(lf_process_anchor, &none, process,
+		if (!atomic_compare_exchange_strong_explicit(&lf_anchor.process, &none, process,
 		                                             memory_order_acq_rel,
 		                                             memory_order_acquire)) {
 			if (process != &nothing) {

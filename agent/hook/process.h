@@ -14,6 +14,9 @@
 #include "agent/map/flags.h"
 #include "agent/map/map.h"
 
+/* Ours alone: no look-up through the global offset table. */
+#pragma GCC visibility push(hidden)
+
 enum {
 	LF_SCRATCHES = 16,
 	LF_SCRATCH_TEXT = 8192,
@@ -49,12 +52,16 @@ struct lf_process {
 	struct lf_scratch scratches[LF_SCRATCHES];
 };
 
-/* Points at the word in the wiped page; at a NULL before the hook has started. */
-extern _Atomic(struct lf_process *) *lf_process_anchor;
+/* A page of its own, in memory that belongs to no file, so that the kernel can wipe it; NULL before
+ * the process has printed.  At a fixed address, because every counted call reads it twice. */
+extern struct lf_anchor {
+	_Atomic(struct lf_process *) process;
+	char rest_of_page[4096 - sizeof(void *)];
+} lf_anchor;
 
 static inline struct lf_process *lf_process_now(void)
 {
-	return atomic_load_explicit(lf_process_anchor, memory_order_acquire);
+	return atomic_load_explicit(&lf_anchor.process, memory_order_acquire);
 }
 
 /* Starts the hook where that has not happened: real calls, environment, consoles.  Idempotent. */
@@ -70,5 +77,7 @@ struct lf_process *lf_process_of_console(int fd);
 /* NULL when all are taken; the caller then counts into the overflow entry. */
 struct lf_scratch *lf_scratch_take(struct lf_process *process);
 void lf_scratch_give(struct lf_process *process, struct lf_scratch *scratch); /* NULL is fine */
+
+#pragma GCC visibility pop
 
 #endif

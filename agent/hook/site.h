@@ -1,7 +1,7 @@
 /* The call-site cache: from the addresses of a call to what it counts into, in a few loads.
  *
- * The key is the return address, the address of the format or text (NULL: whatever the text), and
- * the call (method, fd, length).  An address may be cached only while what stands there cannot
+ * The key is the return address, the address of the format or text (0: whatever the text), the
+ * method with its fd, and the length of a text that does not end itself.  An address may be cached only while what stands there cannot
  * change: both in a loaded module, the text in a constant segment (hashing/frame.h).  When a module
  * goes (dlclose) the whole cache is emptied, and while one goes nothing is added.
  *
@@ -20,15 +20,15 @@
 enum { LF_SITES_FIRST = 128, LF_SITES_PROBES = 16 };
 
 struct lf_site {
-	_Atomic uintptr_t ret; /* 0: empty; 1: being filled */
-	_Atomic uintptr_t text;
-	_Atomic uint64_t call;
+	_Atomic uintptr_t ret;   /* 0: empty; 1: being filled */
+	_Atomic uint64_t text;   /* lf_site_text() */
+	_Atomic uint64_t len;    /* 0 where the method's texts end themselves */
 	_Atomic uint64_t target; /* never 0 */
 };
 _Static_assert(sizeof(struct lf_site) == 32, "two cells a cache line");
 
 struct lf_sites {
-	uint32_t mask;
+	uint32_t mask; /* of byte offsets into `cells`: a multiple of the cell's size, less one cell */
 	_Atomic uint32_t used;
 	uint64_t reserved[3];
 	struct lf_site cells[];
@@ -41,50 +41,61 @@ struct lf_site_cache {
 	_Atomic int unloading; /* dlclose calls under way in this process */
 };
 
-/* `call` of a call with a text of `len` bytes (0 where the text ends itself); `method` as
- * lf_method_code(). */
-static inline uint64_t lf_site_call(uint32_t method, size_t len)
+/* Text address and method in one word, so that one comparison does for both: addresses in user
+ * space have 47 bits, and a method code (message.h) has 16. */
+static inline uint64_t lf_site_text(const void *text, uint32_t method)
 {
-	return (uint64_t)len << 32 | method;
+	return (uint64_t)(uintptr_t)text ^ (uint64_t)method << 48;
 }
 
-static inline uint32_t lf_site_start(uintptr_t ret, uintptr_t text, uint32_t mask)
+/* Byte offset of the site's own cell: a mask of byte offsets saves the shift, and one
+ * multiplication mixes both words (Fibonacci hashing; its upper half is the well-mixed one). */
+static inline uint32_t lf_site_start(uintptr_t ret, uint64_t text, uint32_t mask)
 {
-	/* Fibonacci hashing of both addresses; the upper half is the well-mixed one. */
-	return (uint32_t)((ret * UINT64_C(0x9e3779b97f4a7c15) ^
-	                   text * UINT64_C(0xc2b2ae3d27d4eb4f)) >> 32) & mask;
+	return (uint32_t)((((uint64_t)ret + text * 9) * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & mask;
+}
+
+static inline struct lf_site *lf_site_at(const struct lf_sites *sites, uint32_t offset)
+{
+	return (struct lf_site *)(uintptr_t)((const char *)sites->cells + offset);
+}
+
+/* Whether this is the site's cell, and then its target. */
+static inline bool lf_site_match(const struct lf_site *cell, const void *ret, uint64_t text,
+                                 uint64_t len, uint64_t *target)
+{
+	/* Acquire pairs with the release in lf_site_add(). */
+	if (atomic_load_explicit(&cell->ret, memory_order_acquire) != (uintptr_t)ret ||
+	    atomic_load_explicit(&cell->text, memory_order_acquire) != text ||
+	    (len && atomic_load_explicit(&cell->len, memory_order_acquire) != len))
+		return false;
+	*target = atomic_load_explicit(&cell->target, memory_order_acquire);
+	return atomic_load_explicit(&cell->ret, memory_order_relaxed) == (uintptr_t)ret;
+}
+
+/* The target from the two cells where most sites are, without a loop; 0 says nothing about the
+ * others. */
+static inline uint64_t lf_site_find_near(const struct lf_sites *sites, const void *ret,
+                                         uint64_t text, uint64_t len)
+{
+	uint32_t at = lf_site_start((uintptr_t)ret, text, sites->mask);
+	uint64_t target;
+
+	if (__builtin_expect(lf_site_match(lf_site_at(sites, at), ret, text, len, &target), 1))
+		return target;
+	at = (at + (uint32_t)sizeof(struct lf_site)) & sites->mask;
+	return lf_site_match(lf_site_at(sites, at), ret, text, len, &target) ? target : 0;
 }
 
 /* The target, or 0. */
-static inline uint64_t lf_site_find(const struct lf_sites *sites, const void *ret,
-                                    const void *text, uint64_t call)
-{
-	uint32_t at = lf_site_start((uintptr_t)ret, (uintptr_t)text, sites->mask);
-
-	for (unsigned tries = 0; tries < LF_SITES_PROBES; tries++, at = (at + 1) & sites->mask) {
-		const struct lf_site *cell = &sites->cells[at];
-		/* Acquire pairs with the release in lf_site_add(). */
-		uintptr_t found = atomic_load_explicit(&cell->ret, memory_order_acquire);
-
-		if (found == (uintptr_t)ret &&
-		    atomic_load_explicit(&cell->text, memory_order_acquire) == (uintptr_t)text &&
-		    atomic_load_explicit(&cell->call, memory_order_acquire) == call) {
-			uint64_t target = atomic_load_explicit(&cell->target, memory_order_acquire);
-
-			if (atomic_load_explicit(&cell->ret, memory_order_relaxed) == found)
-				return target;
-		}
-		if (!found)
-			break;
-	}
-	return 0;
-}
+uint64_t lf_site_find(const struct lf_site_cache *cache, const void *ret, uint64_t text,
+                      uint64_t len);
 
 /* The first table; false when there is no memory. */
 bool lf_sites_init(struct lf_site_cache *cache);
 
 /* Adds, growing the table where it is full.  Forgets rather than waits: a cache may. */
-void lf_site_add(struct lf_site_cache *cache, const void *ret, const void *text, uint64_t call,
+void lf_site_add(struct lf_site_cache *cache, const void *ret, uint64_t text, uint64_t len,
                  uint64_t target);
 
 /* Around a dlclose: empties the cache, and nothing is added until the matching _end. */

@@ -39,16 +39,19 @@ static inline struct lf_slot *lf_target_slot(uint64_t target)
  * the process, one for the fd, two multiplications for the site, one cell, one comparison for the
  * verdict.  An fd that is no console has been sorted out before. */
 static inline __attribute__((always_inline)) struct lf_slot *
-lf_stub_quick(struct lf_process *process, const void *ret, const void *text, uint64_t call)
+lf_stub_quick(struct lf_process *process, const void *ret, const void *text, uint32_t method,
+              size_t len)
 {
-	uint64_t target;
+	const struct lf_sites *sites;
 	struct lf_slot *slot;
+	uint64_t target;
 
-	if (LF_UNLIKELY(atomic_load_explicit(&process->attention, memory_order_relaxed)))
+	if (LF_UNLIKELY(!process ||
+	                atomic_load_explicit(&process->attention, memory_order_relaxed)))
 		return NULL;
-	target = lf_site_find(atomic_load_explicit(&process->cache.sites, memory_order_acquire),
-	                      ret, text, call);
-	if (LF_UNLIKELY(target <= LF_TARGET_NUMBERS || (target & LF_TARGET_LEAVES_OPEN)))
+	sites = atomic_load_explicit(&process->cache.sites, memory_order_acquire);
+	target = lf_site_find_near(sites, ret, lf_site_text(text, method), len);
+	if (LF_UNLIKELY(!target || (target & LF_TARGET_NUMBERS)))
 		return NULL;
 	slot = (struct lf_slot *)(uintptr_t)target;
 	return LF_LIKELY(lf_message_passes(process, slot)) ? slot : NULL;

@@ -23,7 +23,8 @@ static __attribute__((noinline)) ssize_t write_long(const void *ret, int fd, con
 		.fd = fd,
 		.method = method,
 		.text = { data, len },
-		.site = len <= UINT32_MAX ? lf_site_call(method, len) : 0,
+		.may_be_constant = true,
+		.site_len = len,
 		.print = print_write,
 		.pretend = pretend_write,
 	};

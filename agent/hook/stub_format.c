@@ -207,8 +207,8 @@ static uint64_t first_sight(struct lf_process *process, const struct call *call)
 	/* Cached only where neither address can come to mean something else unnoticed. */
 	if (target != LF_TARGET_OVERFLOW && lf_is_constant(call->format) &&
 	    lf_is_in_module(call->ret))
-		lf_site_add(&process->cache, call->ret, call->format,
-		            lf_site_call(call->method, 0), target);
+		lf_site_add(&process->cache, call->ret, lf_site_text(call->format, call->method),
+		            0, target);
 	return target;
 }
 
@@ -223,8 +223,8 @@ static int go_long(const struct call *call)
 		return print_call(call);
 	if (call->file)
 		lf_inline_putc_catch_up(process, call->file, call->ret);
-	target = lf_site_find(atomic_load_explicit(&process->cache.sites, memory_order_acquire),
-	                      call->ret, call->format, lf_site_call(call->method, 0));
+	target = lf_site_find(&process->cache, call->ret,
+	                      lf_site_text(call->format, call->method), 0);
 	if (target == LF_TARGET_NONE)
 		target = first_sight(process, call);
 	if (target == LF_TARGET_CARRIER)
@@ -237,8 +237,11 @@ static int go_long(const struct call *call)
 }
 
 /* Apart from format_call(), because a function with a va_list of its own is not inlined. */
-static __attribute__((noinline)) int go_long_with(struct call call, va_list args)
+static __attribute__((noinline)) int go_long_with(const void *ret, FILE *file, int fd, int fortify,
+                                                  uint32_t method, const char *format,
+                                                  va_list args)
 {
+	struct call call = { ret, file, fd, fortify, method, format, NULL };
 	va_list copy;
 	int len;
 
@@ -254,24 +257,22 @@ format_call(const void *ret, FILE *file, int fd, int fortify, uint32_t method, c
             va_list args)
 {
 	enum lf_fd_class class = lf_console_class(fd);
-	int len;
 
-	if (class == LF_FD_OTHER)
-		return print(file, fd, fortify, format, args);
 	if (LF_LIKELY(class == LF_FD_CONSOLE)) {
 		struct lf_process *process = lf_process_now();
-		struct lf_slot *slot = NULL;
+		struct lf_slot *slot = lf_stub_quick(process, ret, format, method, 0);
 
-		if (LF_LIKELY(process != NULL))
-			slot = lf_stub_quick(process, ret, format, lf_site_call(method, 0));
 		if (LF_LIKELY(slot != NULL)) {
-			len = print(file, fd, fortify, format, args);
+			int len = print(file, fd, fortify, format, args);
+
 			if (LF_LIKELY(len >= 0))
 				lf_message_count(process, slot, LF_PASSED);
 			return len;
 		}
+	} else if (class == LF_FD_OTHER) {
+		return print(file, fd, fortify, format, args);
 	}
-	return go_long_with((struct call){ ret, file, fd, fortify, method, format, NULL }, args);
+	return go_long_with(ret, file, fd, fortify, method, format, args);
 }
 
 #define CALLER __builtin_return_address(0)

@@ -17,16 +17,6 @@ typedef int (*real_fputc)(int, FILE *);
 typedef int (*real_putchar)(int);
 typedef size_t (*real_fwrite)(const void *, size_t, size_t, FILE *);
 
-/* The slot of a constant text by the shortest way, or NULL. */
-static inline __attribute__((always_inline)) struct lf_slot *
-quick(struct lf_process **process, const void *ret, const void *text, uint64_t site)
-{
-	*process = lf_process_now();
-	if (LF_UNLIKELY(!*process))
-		return NULL;
-	return lf_stub_quick(*process, ret, text, site);
-}
-
 static ssize_t print_puts(struct lf_text_call *call)
 {
 	call->result = lf_real_puts(call->text.data);
@@ -38,7 +28,7 @@ static void pretend_puts(struct lf_text_call *call, ssize_t taken)
 	call->result = taken == (ssize_t)call->text.len + 1 ? taken : EOF;
 }
 
-static int puts_long(const void *ret, const char *text, uint32_t method)
+static __attribute__((noinline)) int puts_long(const void *ret, const char *text, uint32_t method)
 {
 	struct lf_text_call call = {
 		.ret = ret,
@@ -47,7 +37,7 @@ static int puts_long(const void *ret, const char *text, uint32_t method)
 		.method = method,
 		.text = { text, text ? strlen(text) : 0 },
 		.newline = true,
-		.site = lf_site_call(method, 0),
+		.may_be_constant = true,
 		.print = print_puts,
 		.pretend = pretend_puts,
 	};
@@ -62,19 +52,22 @@ static int puts_long(const void *ret, const char *text, uint32_t method)
 	{ \
 		enum lf_fd_class class = lf_console_class(stdout->_fileno); \
 		uint32_t code = ON_FILE(method); \
-		struct lf_process *process; \
-		struct lf_slot *slot; \
-		int result; \
 \
-		if (class == LF_FD_OTHER) \
+		if (LF_LIKELY(class == LF_FD_CONSOLE)) { \
+			struct lf_process *process = lf_process_now(); \
+			struct lf_slot *slot = lf_stub_quick(process, CALLER, text, code, 0); \
+\
+			if (LF_LIKELY(slot != NULL)) { \
+				int result = lf_real_puts(text); \
+\
+				if (LF_LIKELY(result >= 0)) \
+					lf_message_count(process, slot, LF_PASSED); \
+				return result; \
+			} \
+		} else if (class == LF_FD_OTHER) { \
 			return lf_real_puts(text); \
-		if (class != LF_FD_CONSOLE || \
-		    !(slot = quick(&process, CALLER, text, lf_site_call(code, 0)))) \
-			return puts_long(CALLER, text, code); \
-		result = lf_real_puts(text); \
-		if (LF_LIKELY(result >= 0)) \
-			lf_message_count(process, slot, LF_PASSED); \
-		return result; \
+		} \
+		return puts_long(CALLER, text, code); \
 	}
 
 static ssize_t print_fputs(struct lf_text_call *call)
@@ -97,7 +90,7 @@ static __attribute__((noinline)) int fputs_long(const void *ret, const char *tex
 		.fd = file->_fileno,
 		.method = method,
 		.text = { text, strlen(text) },
-		.site = lf_site_call(method, 0),
+		.may_be_constant = true,
 		.print = print_fputs,
 		.pretend = pretend_fputs,
 	};
@@ -114,19 +107,22 @@ static __attribute__((noinline)) int fputs_long(const void *ret, const char *tex
 	{ \
 		enum lf_fd_class class = lf_console_class(file->_fileno); \
 		uint32_t code = ON_FILE(method); \
-		struct lf_process *process; \
-		struct lf_slot *slot; \
-		int result; \
 \
-		if (class == LF_FD_OTHER) \
+		if (LF_LIKELY(class == LF_FD_CONSOLE)) { \
+			struct lf_process *process = lf_process_now(); \
+			struct lf_slot *slot = lf_stub_quick(process, CALLER, text, code, 0); \
+\
+			if (LF_LIKELY(slot != NULL)) { \
+				int result = lf_real_##symbol(text, file); \
+\
+				if (LF_LIKELY(result >= 0)) \
+					lf_message_count(process, slot, LF_PASSED); \
+				return result; \
+			} \
+		} else if (class == LF_FD_OTHER) { \
 			return lf_real_##symbol(text, file); \
-		if (class != LF_FD_CONSOLE || \
-		    !(slot = quick(&process, CALLER, text, lf_site_call(code, 0)))) \
-			return fputs_long(CALLER, text, file, code, &lf_real_##symbol); \
-		result = lf_real_##symbol(text, file); \
-		if (LF_LIKELY(result >= 0)) \
-			lf_message_count(process, slot, LF_PASSED); \
-		return result; \
+		} \
+		return fputs_long(CALLER, text, file, code, &lf_real_##symbol); \
 	}
 
 static ssize_t print_fputc(struct lf_text_call *call)
@@ -229,7 +225,8 @@ fwrite_long(const void *ret, const void *data, size_t size, size_t count, FILE *
 		.fd = file->_fileno,
 		.method = method,
 		.text = { data, size * count },
-		.site = size * count <= UINT32_MAX ? lf_site_call(method, size * count) : 0,
+		.may_be_constant = true,
+		.site_len = size * count,
 		.print = print_fwrite,
 		.pretend = pretend_fwrite,
 		.size = size,
@@ -248,20 +245,23 @@ fwrite_long(const void *ret, const void *data, size_t size, size_t count, FILE *
 	{ \
 		enum lf_fd_class class = lf_console_class(file->_fileno); \
 		uint32_t code = ON_FILE(method); \
-		struct lf_process *process; \
-		struct lf_slot *slot; \
-		size_t result; \
+		size_t len = size * count; \
 \
-		if (class == LF_FD_OTHER) \
+		if (LF_LIKELY(class == LF_FD_CONSOLE && len)) { \
+			struct lf_process *process = lf_process_now(); \
+			struct lf_slot *slot = lf_stub_quick(process, CALLER, data, code, len); \
+\
+			if (LF_LIKELY(slot != NULL)) { \
+				size_t taken = lf_real_##symbol(data, size, count, file); \
+\
+				if (LF_LIKELY(taken == count)) \
+					lf_message_count(process, slot, LF_PASSED); \
+				return taken; \
+			} \
+		} else if (class == LF_FD_OTHER) { \
 			return lf_real_##symbol(data, size, count, file); \
-		if (class != LF_FD_CONSOLE || size * count > UINT32_MAX || \
-		    !(slot = quick(&process, CALLER, data, lf_site_call(code, size * count)))) \
-			return fwrite_long(CALLER, data, size, count, file, code, \
-			                   &lf_real_##symbol); \
-		result = lf_real_##symbol(data, size, count, file); \
-		if (LF_LIKELY(result == count)) \
-			lf_message_count(process, slot, LF_PASSED); \
-		return result; \
+		} \
+		return fwrite_long(CALLER, data, size, count, file, code, &lf_real_##symbol); \
 	}
 
 #define LF_TEXT_CALL(symbol, method, shape) LF_STUB_##shape(symbol, method)

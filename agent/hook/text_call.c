@@ -43,14 +43,14 @@ static bool ends_line(const struct lf_text_call *call)
 /* What the call counts into when its text is a constant; LF_TARGET_NONE when it is not. */
 static uint64_t constant_target(struct lf_process *process, const struct lf_text_call *call)
 {
+	uint64_t text = lf_site_text(call->text.data, call->method);
 	struct lf_origin origin;
 	struct lf_slot *slot;
 	uint64_t target;
 
-	if (!call->site || is_remainder(process, call))
+	if (!call->may_be_constant || is_remainder(process, call))
 		return LF_TARGET_NONE;
-	target = lf_site_find(atomic_load_explicit(&process->cache.sites, memory_order_acquire),
-	                      call->ret, call->text.data, call->site);
+	target = lf_site_find(&process->cache, call->ret, text, call->site_len);
 	if (target || !is_constant(call))
 		return target;
 	origin = lf_message_origin(process, call->ret, call->method);
@@ -58,7 +58,7 @@ static uint64_t constant_target(struct lf_process *process, const struct lf_text
 	                           (uint32_t)lf_text_call_bytes(call) + 1);
 	target = lf_target_of(slot, !ends_line(call));
 	if (slot && lf_is_in_module(call->ret))
-		lf_site_add(&process->cache, call->ret, call->text.data, call->site, target);
+		lf_site_add(&process->cache, call->ret, text, call->site_len, target);
 	return target;
 }
 

@@ -15,7 +15,8 @@ struct lf_text_call {
 	uint32_t method;
 	struct lf_text text;
 	bool newline;        /* the call itself adds a newline */
-	uint64_t site;       /* lf_site_call(); 0: the text is never looked up as a constant */
+	bool may_be_constant;
+	size_t site_len;     /* what the cache is asked with: 0 where the text ends itself */
 
 	/* The real call, made at most once.  Keeps its result in `result` and returns how many bytes
 	 * of the text were taken: all (with the newline), or less, or -1. */
