@@ -2,7 +2,7 @@
 #
 #   make                            builds into .build/plain
 #   make SANITIZE=address,undefined builds into a folder of its own; so does SANITIZE=thread
-#   make WERROR=                    does not treat warnings as errors (the default for releases)
+#   make WERROR=1                   treats warnings as errors, as `make test` does
 
 comma := ,
 SANITIZE ?=
@@ -25,7 +25,11 @@ BASE := -std=gnu11 -D_GNU_SOURCE -Iinclude -I. $(WARNINGS) $(if $(WERROR),-Werro
 # The hook lives in programs that we did not build, so its objects never carry a sanitizer.
 FLAGS_exe := -fPIE $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 FLAGS_pic := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition
+QUIET_CC = $(if $(V),,@echo "  CC   $@"; )
+QUIET_LD = $(if $(V),,@echo "  LD   $@";)
 LINK_exe := -pie $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+
+LINK = $(QUIET_LD)$(CC) $(LDFLAGS) $(LINK_exe)
 
 # Libraries, found by pkg-config; libcrypto is linked static into the hook (one hash, no host's copy).
 pkg = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
@@ -37,7 +41,8 @@ MAP := $(wildcard agent/map/*.c)
 HOOK := $(wildcard agent/hook/*.c)
 CORE := $(wildcard agent/store/*.c agent/core/*.c)
 CLI := $(wildcard agent/cli/*.c)
-UNITS := $(wildcard tests/unit/test_*.c)
+UNITS := $(wildcard tests/unit/test_*.c tests/unit/*_fixture.c)
+RACES := $(wildcard tests/unit/race_*.c)
 PROGS := $(patsubst tests/progs/%.c,$(B)/progs/%,$(wildcard tests/progs/*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
 HEADERS := $(wildcard include/logfold/*.h hashing/*.h agent/map/*.h agent/store/*.h agent/core/*.h)
@@ -54,13 +59,13 @@ build: check-libs $(LOGFOLD) $(PRELOAD)
 define compile
 $(B)/$(1)/%.o: %.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(BASE) $$(CPPFLAGS) $$(CFLAGS) $$(FLAGS_$(1)) -MMD -MP -c -o $$@ $$<
+	$$(QUIET_CC)$$(CC) $$(BASE) $$(CPPFLAGS) $$(CFLAGS) $$(FLAGS_$(1)) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach flavour,exe pic,$(eval $(call compile,$(flavour))))
 
-# The command.  -rdynamic is not needed; the preload library is looked for beside it, then in LIBDIR.
+# The command.  It looks for the preload library beside itself, then in LIBDIR.
 $(LOGFOLD): $(call objects,exe,$(HASHING) $(MAP) $(CORE) $(CLI))
-	$(CC) $(LDFLAGS) $(LINK_exe) -o $@ $^ $(AGENT_LIBS)
+	$(LINK) -o $@ $^ $(AGENT_LIBS)
 
 $(B)/exe/agent/cli/%.o: CPPFLAGS += -DLF_LIBDIR='"$(LIBDIR)"'
 
@@ -70,7 +75,7 @@ $(B)/preload.map: agent/hook/interposed.def agent/hook/exports.sh
 	sh agent/hook/exports.sh version-script $< > $@
 
 $(PRELOAD): $(call objects,pic,$(HASHING) $(MAP) $(HOOK)) $(B)/preload.map
-	$(CC) $(LDFLAGS) -shared -o $@ $(filter %.o,$^) $(CRYPTO_A) -Wl,--exclude-libs,ALL \
+	$(QUIET_LD)$(CC) $(LDFLAGS) -shared -o $@ $(filter %.o,$^) $(CRYPTO_A) -Wl,--exclude-libs,ALL \
 		-Wl,--gc-sections -Wl,--version-script=$(B)/preload.map -Wl,-z,now -Wl,-z,relro \
 		-Wl,-z,defs -Wl,-soname,liblogfold-preload.so
 
@@ -88,17 +93,117 @@ headers:
 	done
 
 # One Criterion program for all units; in the sanitized build the same code under the sanitizers.
-$(B)/unit: $(call objects,exe,$(UNITS) $(HASHING) $(MAP) $(CORE) $(filter-out agent/cli/main.c,$(CLI))) \
-		$(call objects,exe,$(filter-out agent/hook/stub_%.c,$(HOOK)))
-	$(CC) $(LDFLAGS) $(LINK_exe) -o $@ $^ $(AGENT_LIBS) $(call pkg,--libs criterion)
+# The stubs stay out: a test that called them would be hooked itself.
+HOOK_PARTS := $(filter-out agent/hook/stub_%,$(HOOK))
+$(B)/unit: $(call objects,exe,$(UNITS) $(HASHING) $(MAP) $(CORE) $(filter-out agent/cli/main.c,$(CLI)) \
+		$(HOOK_PARTS))
+	$(LINK) -o $@ $^ $(AGENT_LIBS) $(call pkg,--libs criterion)
 
-# Host programs that the end-to-end tests run under the hook.
+# Race tests are plain programs: ThreadSanitizer and Criterion do not go together.
+$(B)/race/%: $(B)/exe/tests/unit/race_%.o $(call objects,exe,$(HASHING) $(MAP) $(HOOK_PARTS))
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(AGENT_LIBS) -pthread
+
+# Tools of the tests, and the benchmarks: both on the project's own parts.
+$(B)/tools/%: $(B)/exe/tests/tools/%.o $(call objects,exe,$(HASHING) $(MAP))
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(AGENT_LIBS)
+
+$(B)/bench/%: $(B)/exe/tests/bench/%.o $(call objects,exe,$(HASHING) $(MAP) $(CORE))
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(AGENT_LIBS) -pthread -ldl
+
+# Programs that the end-to-end tests run under the hook: built as anybody's are, not with our flags.
 $(B)/progs/%: tests/progs/%.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) -o $@ $< -pthread -ldl
+	$(QUIET_CC)$(CC) -std=gnu11 -O2 -g -Wall -Wextra -o $@ $< -pthread -ldl
 
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')
+
+# --- tests -------------------------------------------------------------------------------------
+
+SANITIZED := .build/address-undefined
+THREADED := .build/thread
+PYTEST := $(PYTHON) -B -m pytest -p no:cacheprovider -q
+
+.PHONY: test
+test: test-deps
+	@$(MAKE) --no-print-directory WERROR=1 build headers tools progs
+	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=address,undefined logfold unit
+	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=thread races
+	@sh tests/unit/run.sh $(SANITIZED)/unit
+	@for race in $(patsubst tests/unit/race_%.c,$(THREADED)/race/%,$(RACES)); do \
+		echo "$$race"; $$race || exit 1; done
+	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_COMMAND=$(CURDIR)/$(SANITIZED)/logfold \
+		$(PYTEST) tests/integration/test_cli.py tests/integration/test_agent.py
+	LOGFOLD_BUILD=$(CURDIR)/$(B) $(PYTEST) tests
+
+# What takes longer than a test should: hundreds of kill rounds.
+.PHONY: suites
+suites: test-deps
+	@$(MAKE) --no-print-directory WERROR=1 build tools progs
+	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_SUITES=1 $(PYTEST) tests
+
+.PHONY: bench
+bench: deps
+	@$(MAKE) --no-print-directory build benches progs
+	@LOGFOLD_BUILD=$(CURDIR)/$(B) $(PYTHON) -B tests/bench/run.py
+
+.PHONY: logfold unit races tools progs benches
+logfold: $(LOGFOLD)
+unit: $(B)/unit
+races: $(patsubst tests/unit/race_%.c,$(B)/race/%,$(RACES))
+tools: $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+progs: $(PROGS)
+benches: $(BENCHES)
+
+# --- what it needs, by package name ------------------------------------------------------------
+
+DEPS := gcc make pkg-config libc6-dev libssl-dev libsqlite3-dev
+TEST_DEPS := libcriterion-dev python3 python3-pytest redis-server redis-tools sqlite3 valgrind \
+	binutils perl mawk bash procps
+DEMO_DEPS := redis-server redis-tools
+
+.PHONY: deps test-deps demo-deps
+deps:
+	@sh tests/deps.sh $(DEPS)
+test-deps:
+	@sh tests/deps.sh $(DEPS) $(TEST_DEPS)
+demo-deps:
+	@sh tests/deps.sh $(DEPS) $(DEMO_DEPS)
+
+.PHONY: demo
+demo: demo-deps
+	@$(MAKE) --no-print-directory build
+	@LOGFOLD_BUILD=$(CURDIR)/$(B) sh tests/demo.sh
+
+# --- the rest ----------------------------------------------------------------------------------
+
+.PHONY: install
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/include/logfold
+	install -m 755 $(LOGFOLD) $(DESTDIR)$(PREFIX)/bin/logfold
+	install -m 755 $(PRELOAD) $(DESTDIR)$(LIBDIR)/liblogfold-preload.so
+	install -m 644 include/logfold/*.h $(DESTDIR)$(PREFIX)/include/logfold/
+
+.PHONY: uninstall
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/logfold $(DESTDIR)$(LIBDIR)/liblogfold-preload.so
+	rm -rf $(DESTDIR)$(PREFIX)/include/logfold
 
 .PHONY: clean
 clean:
 	rm -rf .build
+
+.PHONY: help
+help:
+	@echo "make            build .build/plain/logfold and liblogfold-preload.so"
+	@echo "make demo       install what is needed, build, fold a real program's output"
+	@echo "make test       install what is needed, build, run all tests (ten minutes at most)"
+	@echo "make suites     the long campaigns"
+	@echo "make bench      the performance budget, each line beside its bare baseline"
+	@echo "make deps       install what building and running need   (Debian 12, 13, Ubuntu 24.04)"
+	@echo "make test-deps  install what the tests need besides"
+	@echo "make install    DESTDIR=, PREFIX=$(PREFIX), LIBDIR=$(LIBDIR); make uninstall takes it back"
+	@echo "make clean      remove .build"
+	@echo "variables:      SANITIZE=address,undefined or thread; WERROR=1; CC, CFLAGS, LDFLAGS; V=1 shows commands"

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Installs the named Debian packages where they are missing: deps.sh PACKAGE…
+# Debian 12 and 13 and Ubuntu 24.04; elsewhere it says what is missing and stops.
+set -eu
+
+missing=
+if command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; then
+	for package; do
+		status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+		[ "$status" = installed ] || missing="$missing $package"
+	done
+	[ -n "$missing" ] || exit 0
+	sudo=
+	if [ "$(id -u)" -ne 0 ]; then
+		command -v sudo >/dev/null 2>&1 || {
+			echo "deps: missing:$missing; as root: apt-get install$missing" >&2
+			exit 1
+		}
+		sudo=sudo
+	fi
+	echo "deps: installing$missing"
+	# The lists may be old or absent; a package that is known already needs no update.
+	# shellcheck disable=SC2086
+	$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null 2>&1 || {
+		$sudo apt-get update -q >/dev/null
+		$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing >/dev/null
+	}
+	exit 0
+fi
+
+have_header() { echo "#include <$1>" | ${CC:-cc} -E - >/dev/null 2>&1; }
+have_module() { pkg-config --exists "$1" 2>/dev/null; }
+for package; do
+	case $package in
+	libc6-dev) have_header stdio.h ;;
+	libssl-dev) have_module libcrypto ;;
+	libsqlite3-dev) have_module sqlite3 ;;
+	libcriterion-dev) have_module criterion ;;
+	python3-pytest) python3 -c 'import pytest' 2>/dev/null ;;
+	redis-tools) command -v redis-cli >/dev/null 2>&1 ;;
+	binutils) command -v readelf >/dev/null 2>&1 ;;
+	procps) command -v ps >/dev/null 2>&1 ;;
+	*) command -v "$package" >/dev/null 2>&1 ;;
+	esac || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+echo "deps: this system has no apt-get; please install what these Debian packages hold:$missing" >&2
+exit 1
