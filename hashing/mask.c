@@ -109,10 +109,14 @@ static void put_placeholder(struct mask_scan *s, size_t next)
 	s->joint = s->len;
 }
 
-/* "1396 bytes (1.36 KB)" and "10.0.0.1 ()" say once what varies. */
+/* "1396 bytes (1.36 KB)" and "10.0.0.1 ()" say once what varies; "5 ]" is "5]" with a width. */
 static void put_closing_bracket(struct mask_scan *s)
 {
-	if (s->joint && s->bracketed && s->len == s->joint) {
+	if (s->joint && s->len == s->joint + 1 && s->out[s->joint] == ' ')
+		s->len--;
+	if (s->in[s->pos] == ']')
+		put_byte(s);
+	else if (s->joint && s->bracketed && s->len == s->joint) {
 		s->len = s->joint = s->bracketed;
 		s->bracketed = 0;
 		s->pos++;
@@ -178,6 +182,19 @@ static bool is_quote(unsigned char c)
 	return c == '"' || c == '\'';
 }
 
+/* Whether something is glued to the closing quote before `pos`: it closes nothing then. */
+static bool goes_on(const struct mask_scan *s, size_t pos)
+{
+	return mask_class_at(s, pos) & C_WORD || mask_is_placeholder(s, pos);
+}
+
+/* Whether something is glued to the quote at `pos`: it opens nothing then. */
+static bool is_glued(const struct mask_scan *s, size_t pos)
+{
+	return pos > 0 && (!(lf_mask_classes[s->in[pos - 1]] & C_END) ||
+			   (pos >= PLACEHOLDER_LEN && mask_is_placeholder(s, pos - PLACEHOLDER_LEN)));
+}
+
 /* Where the quote at `pos` is closed with no blank in between; 0 when it is not. */
 static size_t closing_quote(const struct mask_scan *s, size_t pos)
 {
@@ -187,7 +204,7 @@ static size_t closing_quote(const struct mask_scan *s, size_t pos)
 	for (i = pos + 1; i < s->end; i++) {
 		c = s->in[i];
 		if (c == quote || (quote == '`' && c == '\''))
-			return lf_mask_classes[mask_at(s, i + 1)] & C_WORD ? 0 : i;
+			return goes_on(s, i + 1) ? 0 : i;
 		if (c <= ' ' || c == 0x7f)
 			return 0;
 	}
@@ -203,17 +220,22 @@ static bool is_quoted_key(const struct mask_scan *s, size_t open, size_t close)
 	       (before == 0 || s->in[before - 1] == '{' || s->in[before - 1] == ',');
 }
 
-/* Where the key ends whose value starts at `pos`: "key": or key=; 0 when there is no key. */
-static size_t key_end(const struct mask_scan *s, size_t pos)
+/* Finds where the key ends whose value starts at `pos`: "key": or key=. */
+static bool find_key_end(const struct mask_scan *s, size_t pos, size_t *end)
 {
 	size_t before = before_blanks(s, pos);
 
-	if (pos >= 2 && s->in[pos - 1] == '=' && !(lf_mask_classes[s->in[pos - 2]] & C_END))
-		return pos - 1;
+	if (lf_mask_is_behind_key(s, pos)) {
+		*end = pos - 1;
+		return true;
+	}
 	if (before < 2 || s->in[before - 1] != ':')
-		return 0;
+		return false;
 	before = before_blanks(s, before - 1);
-	return before > 0 && is_quote(s->in[before - 1]) ? before - 1 : 0;
+	if (before == 0 || !is_quote(s->in[before - 1]))
+		return false;
+	*end = before - 1;
+	return true;
 }
 
 static bool holds_word(const struct mask_scan *s, size_t start, size_t end)
@@ -227,36 +249,51 @@ static bool holds_word(const struct mask_scan *s, size_t start, size_t end)
 /* Whether what stands between the quotes is a value, not a word of the message. */
 static bool is_quoted_value(const struct mask_scan *s, size_t open, size_t close)
 {
-	size_t key = key_end(s, open);
+	size_t key;
 
-	if (is_quoted_key(s, open, close))
-		return false;
-	if (key == 0)
+	if (!find_key_end(s, open, &key))
 		return holds_word(s, open + 1, close);
 	return !lf_mask_is_constant_value(s->in + open + 1, close - open - 1) &&
 	       !lf_mask_is_message_key(s, key);
 }
 
+/* Reads on behind the quote at `open`, at which no value stands. */
+static void open_quotation(struct mask_scan *s, size_t open)
+{
+	if (s->in[open] == '"')
+		s->in_quote = true;
+}
+
+static void mask_quoted_word(struct mask_scan *s, size_t open, size_t close)
+{
+	if (is_quoted_key(s, open, close)) {
+		s->joint = s->bracketed = 0; /* a list of values does not go on in the next key */
+		open_quotation(s, open);
+	} else if (is_quoted_value(s, open, close)) {
+		put_placeholder(s, close);
+		if (s->len < LF_TEMPLATE_MAX && !s->full)
+			put_byte(s);
+	} else {
+		open_quotation(s, open);
+	}
+}
+
 static void mask_quote(struct mask_scan *s)
 {
 	size_t open = s->pos, close;
-	bool is_double = s->in[open] == '"';
 
 	put_byte(s);
-	if (is_double && s->in_quote) {
+	if (s->in[open] == '"' && s->in_quote) {
 		s->in_quote = false;
 		return;
 	}
-	if (open > 0 && !(lf_mask_classes[s->in[open - 1]] & C_END))
+	if (is_glued(s, open))
 		return;
 	close = closing_quote(s, open);
-	if (close == 0 || !is_quoted_value(s, open, close)) {
-		s->in_quote |= is_double;
-		return;
-	}
-	put_placeholder(s, close);
-	if (s->len < LF_TEMPLATE_MAX && !s->full)
-		put_byte(s);
+	if (close == 0)
+		open_quotation(s, open);
+	else
+		mask_quoted_word(s, open, close);
 }
 
 static void mask_angle(struct mask_scan *s)
@@ -264,7 +301,7 @@ static void mask_angle(struct mask_scan *s)
 	unsigned char next = mask_at(s, s->pos + 1);
 	struct mask_run run;
 
-	if (next == '*' && mask_at(s, s->pos + 2) == '>') {
+	if (mask_is_placeholder(s, s->pos)) {
 		put_placeholder(s, s->pos + PLACEHOLDER_LEN);
 		return;
 	}
@@ -309,7 +346,8 @@ static void mask_step(struct mask_scan *s)
 	case '`': mask_quote(s); break;
 	case '<': mask_angle(s); break;
 	case ':': mask_colon(s); break;
-	case ')': put_closing_bracket(s); break;
+	case ')':
+	case ']': put_closing_bracket(s); break;
 	default: put_byte(s); break;
 	}
 }

@@ -18,8 +18,8 @@
  *
  * A. The text that is masked
  *
- * A1. Of a line over 4096 bytes the first 4096 stay; if the byte behind them is 0x80-0xbf, the last
- *     character goes too: one byte more is cut while that byte is 0x80-0xbf, three times at most.
+ * A1. Of a line over 4096 bytes the first 4096 stay, or less where that would cut a character: as
+ *     long as the first byte that is cut off is 0x80-0xbf, one byte more is, up to three.
  * A2. A line that holds ESC, NUL, or is not UTF-8 is cleaned.  Escape sequences are dropped:
  *       ESC [ bytes 0x30-0x3f, bytes 0x20-0x2f, one of 0x40-0x7e; the last may be missing;
  *       ESC and one of ] P X ^ _ up to and with BEL or ESC \, or up to the end of the line;
@@ -42,7 +42,7 @@
  *         behind it is followed by >.
  *       : with another : behind it and an ending byte before it: what is an address there (F)
  *         becomes a placeholder.
- *       ) by C4.
+ *       ) and ] by C1 and C4.
  * B4. Of equal bytes in a row in the output that are marks or =, the fourth and later are left out
  *     (rulers and progress bars have any length).
  * B5. Masking ends with the text, when the output has 4096 bytes, or when a placeholder does not
@@ -51,6 +51,7 @@
  * C. Writing a placeholder.  The joint is the end in the output of the last placeholder written.
  *
  * C1. If the output ends with "[ " or "( ", the space is taken back (a number with a field width).
+ *     So is a space that is all that stands behind the joint when a ) or ] is read.
  * C2. If between joint and end there is nothing, or one of these seven (apart by two blanks here):
  *       ","  ":"  " "  ", "  " - "  and  "," or ", " between two " or between two '
  *     the output is cut at the joint, and the new placeholder is the old one: a list is one.
@@ -81,10 +82,10 @@
  * D8. The core has two dots that stand each between two word bytes.
  * D9. The core starts with ~ and is longer.
  * D10. The core has an @ that is neither its first nor its last byte.
- * D11. The run is its core, eight bytes or more, all of a-f or all of A-F.
+ * D11. The core has eight bytes or more, all of a-f or all of A-F.
  * D12. The core starts with U+2018 or U+201C, ends with U+2019 or U+201D to match, and is longer.
  * D13. Value of key=value: = stands before the run, and before that a byte that is not ending, or
- *      ] or ).  Except: a constant value (E4) and the value of a message key (E5).
+ *      ] ) or >.  Except: a constant value (E4) and the value of a message key (E5).
  * D14. Date: the core is the English name of a month, or its first three letters, case as in "May",
  *      and is followed by blanks and a number (one to four digits without a word byte behind them),
  *      or preceded by blanks and one or two digits before which stands an ending byte.  Or the run
@@ -109,19 +110,19 @@
  *
  * E. Quotes: " ' `
  *
- * E1. A " inside an open quotation (E3) is written and ends it.  A quote with a byte before it that
+ * E1. A " inside an open quotation (E3) is written and ends it.  A quote behind <*> or a byte that
  *     is not ending is written, that is all.
- * E2. Else it opens a quoted word if the same quote follows (for ` also ') with no byte 0x00-0x20 or
- *     0x7f before it, and no word byte behind it.  Its text, if it is a value, becomes a placeholder
- *     (between the quotes, which are written); for the closing quote reading goes on as if it were
- *     read first.
+ * E2. Else it opens a quoted word if the next such quote (for ` also ') comes before any byte
+ *     0x00-0x20 or 0x7f and has neither <*> nor a word byte behind it.  If the text between is a value, a
+ *     placeholder is written for it, between the two quotes; reading goes on behind the second.
  * E3. A quote with no quoted word, or with one that is no value, is written, and reading goes on
  *     behind it; a " then starts an open quotation.
  *     A quoted word is no value when it is a key: the quote is " or ', the next byte but blanks is a
- *     : and the last byte but blanks before it is { or , or nothing.
+ *     : and the last byte but blanks before it is { or , or nothing.  Then the joint is forgotten,
+ *     as if no placeholder had been written yet: a list of values does not go on in the next key.
  *     Otherwise, if it has a key, it is a value unless it is constant (E4) or the key is a message
- *     key (E5).  It has one when = stands before it and before that a byte that is not ending, the
- *     key's last; or when the last byte but blanks before it is a : and the last but blanks before
+ *     key (E5).  It has one when = stands before it as in D13, before which the key
+ *     ends; or when the last byte but blanks before it is a : and the last but blanks before
  *     that is " or ', before which the key ends.
  *     Without a key it is a value if it holds a word byte.
  * E4. Constant: of a-z _ + - only (also nothing at all); or without ASCII letter and non-ASCII byte;
@@ -131,10 +132,11 @@
  *     stands an ending byte.
  *
  * F. An address is, as long as can be: hex groups of one to four digits, joined by : or ::, before
- *    the first and behind the last of which :: may stand (it may be :: alone).  Either it has no ::
- *    and 6 to 20 groups; or one ::, at most 7 groups, and a digit 0-9 if it has any group.  A % or /
- *    behind it, or a dot with a digit behind that, takes what follows along, up to the end of the
- *    core of the run that starts there; another word byte or a sign behind it, and it is none.
+ *    the first and behind the last of which :: may stand.  Either it has no :: and 6 to 20 groups;
+ *    or one ::, at most 7 groups, and a digit 0-9.  A % or / behind it, or a dot with a digit behind
+ *    that, takes what follows along, up to the end of the core of the run that starts there; another
+ *    word byte or a sign behind it, and it is none.
+ *    Also :: alone, if nothing, a blank, [ or ( stands before and nothing, a blank, ] or ) behind it.
  */
 #ifndef LOGFOLD_HASHING_MASK_H
 #define LOGFOLD_HASHING_MASK_H

@@ -89,8 +89,8 @@ static bool is_slash_path(const struct mask_scan *s, const struct mask_run *run)
 	const unsigned char *text = s->in + run->start;
 	size_t len = run->core - run->start;
 
-	if (text[0] == '/')
-		return run->start == 0 || text[-1] != '<'; /* "</p>" is a tag */
+	if (text[0] == '/' && (run->start == 0 || text[-1] != '<')) /* "</p>" is a tag */
+		return true;
 	if (text[0] == '.' && len >= 3 && (text[1] == '/' || (text[1] == '.' && text[2] == '/')))
 		return true;
 	return count_byte(s, run, '/') >= 2 || count_inner_dots(s, run) >= 1;
@@ -107,10 +107,16 @@ static bool is_marked(const struct mask_scan *s, const struct mask_run *run)
 	return at != NULL;
 }
 
-static bool is_hex_word(const struct mask_run *run)
+static bool is_hex_word(const struct mask_scan *s, const struct mask_run *run)
 {
-	return run->core - run->start >= 8 && run->core == run->end &&
-	       (run->seen == HEX_LOWER || run->seen == HEX_UPPER);
+	unsigned seen = 0;
+	size_t i;
+
+	if (run->core - run->start < 8 || run->seen & C_LETTER)
+		return false;
+	for (i = run->start; i < run->core; i++)
+		seen |= lf_mask_classes[s->in[i]];
+	return seen == HEX_LOWER || seen == HEX_UPPER;
 }
 
 /* Quotes as typographers and GCC write them, around one word. */
@@ -189,17 +195,20 @@ static size_t colon_end(const struct mask_scan *s, const struct mask_run *run)
 	return run->start;
 }
 
-/* The value of key=value, unless it is one of a few states that a word says. */
+bool lf_mask_is_behind_key(const struct mask_scan *s, size_t pos)
+{
+	unsigned char last;
+
+	if (pos < 2 || s->in[pos - 1] != '=')
+		return false;
+	last = s->in[pos - 2];
+	return !(lf_mask_classes[last] & C_END) || last == ']' || last == ')' || last == '>';
+}
+
 static bool is_masked_value(const struct mask_scan *s, const struct mask_run *run)
 {
-	unsigned char before;
-
-	if (run->start < 2 || s->in[run->start - 1] != '=')
-		return false;
-	before = s->in[run->start - 2];
-	if (lf_mask_classes[before] & C_END && before != ']' && before != ')')
-		return false;
-	return !lf_mask_is_constant_value(s->in + run->start, run->core - run->start) &&
+	return lf_mask_is_behind_key(s, run->start) &&
+	       !lf_mask_is_constant_value(s->in + run->start, run->core - run->start) &&
 	       !lf_mask_is_message_key(s, run->start - 1);
 }
 
@@ -220,7 +229,7 @@ static bool has_variable_shape(const struct mask_scan *s, const struct mask_run 
 	       (seen & C_MARK && is_marked(s, run)) ||
 	       (seen & C_BACKSLASH && count_byte(s, run, '\\') >= 2) ||
 	       (seen & C_HIGH && has_curly_quotes(s, run)) ||
-	       is_hex_word(run);
+	       is_hex_word(s, run);
 }
 
 size_t lf_mask_run_variable(const struct mask_scan *s, const struct mask_run *run)
@@ -282,13 +291,25 @@ static struct groups read_groups(const struct mask_scan *s, size_t pos)
 	return g;
 }
 
+/* "listening on :: port 22", "[::]:80", but not "std::<...". */
+static bool stands_alone(const struct mask_scan *s, size_t start, size_t end)
+{
+	unsigned char before = start > 0 ? s->in[start - 1] : ' ';
+	unsigned char after = end < s->end ? s->in[end] : ' ';
+
+	return (mask_is_blank(before) || before == '[' || before == '(') &&
+	       (mask_is_blank(after) || after == ']' || after == ')');
+}
+
 size_t lf_mask_address_end(const struct mask_scan *s, size_t pos)
 {
 	struct groups g = read_groups(s, pos);
 	unsigned char after = mask_at(s, g.end);
 	bool found = g.doubles == 0 ? g.count >= 6 && g.count <= MOST_GROUPS
-				    : g.doubles == 1 && g.count <= 7 && (g.has_digit || g.count == 0);
+				    : g.doubles == 1 && g.count <= 7 && g.has_digit;
 
+	if (g.doubles == 1 && g.count == 0)
+		return stands_alone(s, pos, g.end) ? g.end : pos;
 	if (!found)
 		return pos;
 	/* "%eth0", "/64", ".0.0.1" */

@@ -73,6 +73,11 @@ static inline bool mask_is_blank(unsigned char c)
 	return c == ' ' || c == '\t';
 }
 
+static inline bool mask_is_placeholder(const struct mask_scan *s, size_t pos)
+{
+	return mask_at(s, pos) == '<' && mask_at(s, pos + 1) == '*' && mask_at(s, pos + 2) == '>';
+}
+
 static inline size_t mask_skip_blanks(const struct mask_scan *s, size_t pos)
 {
 	while (mask_is_blank(mask_at(s, pos)))
@@ -86,6 +91,8 @@ static inline size_t mask_skip_blanks(const struct mask_scan *s, size_t pos)
 struct mask_run lf_mask_run_at(const struct mask_scan *s, size_t pos);
 /* Where the variable thing ends that starts with this run; its start when it is not variable. */
 size_t lf_mask_run_variable(const struct mask_scan *s, const struct mask_run *run);
+/* Whether "key=" stands before `pos`. */
+bool lf_mask_is_behind_key(const struct mask_scan *s, size_t pos);
 /* Where the IPv6 or MAC address ends that starts at `pos`; `pos` when none does. */
 size_t lf_mask_address_end(const struct mask_scan *s, size_t pos);
 
