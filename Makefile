@@ -100,7 +100,8 @@ $(B)/unit: $(call objects,exe,$(UNITS) $(HASHING) $(MAP) $(CORE) $(filter-out ag
 	$(LINK) -o $@ $^ $(AGENT_LIBS) $(call pkg,--libs criterion)
 
 # Race tests are plain programs: ThreadSanitizer and Criterion do not go together.
-$(B)/race/%: $(B)/exe/tests/unit/race_%.o $(call objects,exe,$(HASHING) $(MAP) $(HOOK_PARTS))
+$(B)/race/%: $(B)/exe/tests/unit/race_%.o $(call objects,exe,tests/unit/host_fixture.c \
+		$(HASHING) $(MAP) $(HOOK_PARTS))
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(AGENT_LIBS) -pthread
 

@@ -276,3 +276,9 @@ size_t lf_map_private_bytes(const struct lf_map *map)
 {
 	return sizeof(*map) + lf_index_bytes(&map->entries) + lf_index_bytes(&map->strings);
 }
+
+size_t lf_map_shared_bytes(const struct lf_map *map)
+{
+	return (size_t)atomic_load_explicit(&map->segment->chunks, memory_order_relaxed) *
+	       LF_CHUNK_BYTES;
+}

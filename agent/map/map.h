@@ -63,6 +63,9 @@ void lf_map_count_overflow(struct lf_map *map, enum lf_outcome outcome, uint64_t
 /* Bytes of this process's own memory that the map's indexes take, for measurements. */
 size_t lf_map_private_bytes(const struct lf_map *map);
 
+/* Bytes of shared memory that are reserved. */
+size_t lf_map_shared_bytes(const struct lf_map *map);
+
 /* A 64-bit hash for lf_map_key.hash. */
 uint64_t lf_map_hash(struct lf_text text);
 

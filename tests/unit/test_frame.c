@@ -284,3 +284,46 @@ Test(frame, an_index_is_sorted_and_built_once_for_a_file)
 		cr_assert_leq(first->functions[i - 1].start, first->functions[i].start);
 	cr_assert_eq(lf_sys_close(fd), 0);
 }
+
+static unsigned long address_space_pages(void)
+{
+	FILE *statm = fopen("/proc/self/statm", "re");
+	unsigned long pages = 0;
+
+	cr_assert(statm && fscanf(statm, "%lu", &pages) == 1);
+	(void)fclose(statm);
+	return pages;
+}
+
+Test(frame, further_frames_of_an_indexed_module_take_no_memory)
+{
+	unsigned long before, after;
+	char out[LF_FRAME_MAX];
+
+	(void)lf_frame_of(at_isra + 3, out);
+	(void)address_space_pages(); /* stdio takes its own */
+	before = address_space_pages();
+	for (int i = 0; i < 100; i++)
+		(void)lf_frame_of(at_isra + 3, out);
+	after = address_space_pages();
+	cr_assert_eq(before, after, "%lu pages before, %lu after", before, after);
+}
+
+Test(frame, a_file_changed_within_the_same_second_gets_an_index_of_its_own)
+{
+	struct timespec times[2] = { { 1000, 1 }, { 1000, 1 } };
+	struct lf_module module = { .path = "changing" };
+	const struct lf_symbols *first, *second;
+	struct stat st;
+	int fd = memfd_create("changing", MFD_CLOEXEC);
+
+	cr_assert_eq(futimens(fd, times), 0);
+	cr_assert_eq(lf_sys_fstat(fd, &st), 0);
+	first = lf_symbols_of(&module, fd, &st);
+	times[1].tv_nsec = 2;
+	cr_assert_eq(futimens(fd, times), 0);
+	cr_assert_eq(lf_sys_fstat(fd, &st), 0);
+	second = lf_symbols_of(&module, fd, &st);
+	cr_assert(first && second && first != second);
+	cr_assert_eq(lf_sys_close(fd), 0);
+}

@@ -1,0 +1,26 @@
+/* A hooked process without the stubs: a run directory of its own, and fd 1 or a pipe as console. */
+#ifndef LOGFOLD_TESTS_HOST_FIXTURE_H
+#define LOGFOLD_TESTS_HOST_FIXTURE_H
+
+#include "agent/hook/lines.h"
+
+/* A new, empty run directory; its path stays valid. */
+const char *host_run_dir(void);
+
+/* Starts the hook in this process, with that run directory and that fd as its one console. */
+struct lf_process *host_start(int console_fd);
+
+/* The counts of the entry with this template in the process's own segment, read from the file. */
+uint64_t host_count(const char *template, enum lf_outcome outcome);
+
+/* All counts of that outcome, the overflow entry's too. */
+uint64_t host_total(enum lf_outcome outcome);
+
+/* How many entries the segment has. */
+unsigned host_entries(void);
+
+/* Mutes the entry with that template, as an agent would. */
+void host_mute(const char *template);
+void host_unmute_all(void);
+
+#endif

@@ -1,0 +1,117 @@
+#include "agent/map/flags.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int new_dir(void)
+{
+	char path[] = "/tmp/logfold-flags-XXXXXX";
+
+	cr_assert(mkdtemp(path));
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static struct lf_flags_row row_of(unsigned number, const char *namespace)
+{
+	struct lf_flags_row row = { .namespace_key = lf_flags_namespace_key(namespace),
+		                    .verdict = LF_VERDICT_MUTED };
+
+	/* All on one starting cell, so that probing is needed. */
+	memcpy(row.id.bytes + 8, &number, sizeof(number));
+	return row;
+}
+
+static int look_up(const struct lf_flags *flags, const struct lf_flags_row *row)
+{
+	uint32_t generation;
+
+	return lf_flags_look_up(flags, &row->id, row->namespace_key, &generation);
+}
+
+Test(flags, a_process_sees_what_the_agent_published_through_its_own_mapping)
+{
+	int rc, dirfd = new_dir();
+	const struct lf_flags *host = lf_flags_map(dirfd, 0, &rc);
+	struct lf_flags *agent = lf_flags_map(dirfd, 1, &rc);
+	struct lf_flags_row rows[] = { row_of(1, "a"), row_of(2, "a"), row_of(3, "a") };
+
+	cr_assert(host && agent);
+	cr_assert_eq(look_up(host, &rows[1]), LF_VERDICT_PASS);
+	cr_assert_eq(lf_flags_publish(agent, rows, 3), 0);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(look_up(host, &rows[i]), LF_VERDICT_MUTED);
+	cr_assert_eq(lf_flags_publish(agent, rows, 1), 0);
+	cr_assert_eq(look_up(host, &rows[0]), LF_VERDICT_MUTED);
+	cr_assert_eq(look_up(host, &rows[2]), LF_VERDICT_PASS);
+}
+
+Test(flags, the_same_id_in_another_namespace_is_another_entry)
+{
+	int rc, dirfd = new_dir();
+	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
+	struct lf_flags_row ours = row_of(1, "a"), theirs = row_of(1, "b");
+
+	cr_assert_eq(lf_flags_publish(flags, &ours, 1), 0);
+	cr_assert_eq(look_up(flags, &ours), LF_VERDICT_MUTED);
+	cr_assert_eq(look_up(flags, &theirs), LF_VERDICT_PASS);
+}
+
+Test(flags, each_publication_has_a_new_even_generation)
+{
+	int rc, dirfd = new_dir();
+	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
+	uint32_t first, second;
+	struct lf_flags_row row = row_of(1, "a");
+
+	cr_assert_eq(lf_flags_publish(flags, &row, 1), 0);
+	cr_assert_geq(lf_flags_look_up(flags, &row.id, row.namespace_key, &first), 0);
+	cr_assert_eq(lf_flags_publish(flags, &row, 1), 0);
+	cr_assert_geq(lf_flags_look_up(flags, &row.id, row.namespace_key, &second), 0);
+	cr_assert_eq(first % 2, 0);
+	cr_assert_eq(second % 2, 0);
+	cr_assert_gt(second, first);
+}
+
+Test(flags, a_table_whose_writer_died_halfway_is_not_believed_until_the_next_publication)
+{
+	int rc, dirfd = new_dir();
+	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
+	struct lf_flags_row row = row_of(1, "a");
+
+	atomic_fetch_add(&flags->generation, 1);
+	cr_assert_eq(look_up(flags, &row), -EAGAIN);
+	cr_assert_eq(lf_flags_publish(flags, &row, 1), 0);
+	cr_assert_eq(look_up(flags, &row), LF_VERDICT_MUTED);
+}
+
+Test(flags, more_rows_than_fit_are_refused_and_change_nothing)
+{
+	static struct lf_flags_row rows[LF_FLAGS_ROWS_MAX + 1];
+	int rc, dirfd = new_dir();
+	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
+
+	for (unsigned i = 0; i <= LF_FLAGS_ROWS_MAX; i++)
+		rows[i] = row_of(i, "a");
+	cr_assert_eq(lf_flags_publish(flags, rows, 1), 0);
+	cr_assert_eq(lf_flags_publish(flags, rows, LF_FLAGS_ROWS_MAX + 1), -ENOSPC);
+	cr_assert_eq(look_up(flags, &rows[0]), LF_VERDICT_MUTED);
+	cr_assert_eq(lf_flags_publish(flags, rows, LF_FLAGS_ROWS_MAX), 0);
+	cr_assert_eq(look_up(flags, &rows[LF_FLAGS_ROWS_MAX - 1]), LF_VERDICT_MUTED);
+}
+
+Test(flags, a_file_that_is_no_table_is_refused)
+{
+	int rc, dirfd = new_dir();
+	int fd = openat(dirfd, LF_FLAGS_FILE, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	cr_assert_eq(write(fd, "hello", 5), 5);
+	cr_assert_null(lf_flags_map(dirfd, 0, &rc));
+	cr_assert_eq(rc, -EBADMSG);
+	cr_assert_eq(ftruncate(fd, sizeof(struct lf_flags)), 0);
+	cr_assert_null(lf_flags_map(dirfd, 0, &rc));
+	cr_assert_eq(rc, -EBADMSG);
+}

@@ -1,0 +1,207 @@
+#include "agent/hook/lines.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "agent/hook/stub.h"
+#include "tests/unit/host_fixture.h"
+
+enum { STREAM = 0x1001, OTHER_STREAM = 0x2001 };
+
+static struct lf_process *process;
+static struct lf_origin origin;
+static int console[2];
+
+static void start(void)
+{
+	cr_assert_eq(pipe(console), 0);
+	process = host_start(console[1]);
+	cr_assert_not_null(process);
+	origin = lf_message_origin(process, __builtin_return_address(0),
+	                           lf_method_code(LF_METHOD_fputs, LF_NO_FD));
+	cr_assert_neq(origin.method, 0);
+}
+
+static void print_to(uintptr_t stream, const char *text)
+{
+	lf_lines_count(process, stream, origin, (struct lf_text){ text, strlen(text) }, false);
+}
+
+static void print(const char *text)
+{
+	print_to(STREAM, text);
+}
+
+Test(lines, each_line_of_one_text_counts_once, .init = start)
+{
+	print("alpha\nbeta\nalpha\n");
+	cr_assert_eq(host_count("alpha", LF_PASSED), 2);
+	cr_assert_eq(host_count("beta", LF_PASSED), 1);
+	cr_assert_eq(host_total(LF_PASSED), 3);
+}
+
+Test(lines, a_line_in_pieces_counts_once_when_its_newline_comes, .init = start)
+{
+	print("user ali");
+	print("ce logged");
+	cr_assert_eq(host_total(LF_PASSED), 0);
+	cr_assert(lf_lines_any_open(process));
+	print(" in\nuser bob");
+	cr_assert_eq(host_count("user alice logged in", LF_PASSED), 1);
+	print(" logged in\n");
+	cr_assert_eq(host_count("user bob logged in", LF_PASSED), 1);
+	cr_assert_eq(host_total(LF_PASSED), 2);
+	cr_assert_not(lf_lines_any_open(process));
+}
+
+Test(lines, a_newline_that_the_call_adds_ends_the_line, .init = start)
+{
+	lf_lines_count(process, STREAM, origin, (struct lf_text){ "alpha", 5 }, true);
+	print("be");
+	lf_lines_count(process, STREAM, origin, (struct lf_text){ "ta", 2 }, true);
+	lf_lines_count(process, STREAM, origin, (struct lf_text){ "", 0 }, true);
+	cr_assert_eq(host_count("alpha", LF_PASSED), 1);
+	cr_assert_eq(host_count("beta", LF_PASSED), 1);
+	cr_assert_eq(host_count("", LF_PASSED), 1);
+	cr_assert_eq(host_total(LF_PASSED), 3);
+}
+
+Test(lines, two_streams_do_not_mix_their_unfinished_lines, .init = start)
+{
+	print("alpha");
+	print_to(OTHER_STREAM, "beta\n");
+	print(" omega\n");
+	cr_assert_eq(host_count("alpha omega", LF_PASSED), 1);
+	cr_assert_eq(host_count("beta", LF_PASSED), 1);
+}
+
+Test(lines, the_end_of_a_stream_ends_its_line, .init = start)
+{
+	print("alpha");
+	lf_stream_end(process, STREAM);
+	cr_assert_eq(host_count("alpha", LF_PASSED), 1);
+	cr_assert_not(lf_lines_any_open(process));
+}
+
+Test(lines, a_line_of_any_length_is_one_line_known_by_its_beginning, .init = start)
+{
+	static char piece[1001];
+
+	memset(piece, 'x', 1000);
+	for (int i = 0; i < 20; i++)
+		print(piece);
+	print("\n");
+	cr_assert_eq(host_total(LF_PASSED), 1);
+	cr_assert_eq(host_entries(), 1);
+}
+
+Test(lines, a_stream_whose_tail_is_busy_still_counts_every_newline, .init = start)
+{
+	struct lf_tail *tail;
+
+	print("alpha");
+	tail = lf_map_tail(process->map, 0, false);
+	atomic_fetch_or(&tail->state, LF_TAIL_BUSY);
+	print("beta\ngamma\ndelta");
+	cr_assert_eq(host_total(LF_PASSED), 2);
+	atomic_fetch_and(&tail->state, ~(uint32_t)LF_TAIL_BUSY);
+	print("\n");
+	cr_assert_eq(host_total(LF_PASSED), 3);
+}
+
+Test(lines, more_streams_than_tails_still_count_every_newline, .init = start)
+{
+	for (uintptr_t i = 0; i < LF_TAILS + 3; i++)
+		print_to(0x1001 + 2 * i, "unfinished ");
+	for (uintptr_t i = 0; i < LF_TAILS + 3; i++)
+		print_to(0x1001 + 2 * i, "line\n");
+	cr_assert_eq(host_total(LF_PASSED), LF_TAILS + 3);
+}
+
+Test(lines, a_newline_after_a_counted_call_that_left_its_line_open_is_not_a_blank_line,
+     .init = start)
+{
+	lf_lines_leave_open(process, STREAM, false);
+	print("\n");
+	cr_assert_eq(host_total(LF_PASSED), 0);
+	print("\n");
+	cr_assert_eq(host_count("", LF_PASSED), 1);
+	lf_lines_leave_open(process, STREAM, false);
+	print("alpha\n");
+	cr_assert_eq(host_count("alpha", LF_PASSED), 1);
+}
+
+static char printed[256];
+
+static const char *print_judged(const char *text)
+{
+	struct lf_lines_out out = { .write = lf_stub_write_fd, .fd = console[1] };
+	ssize_t done = lf_lines_print_judged(process, STREAM, origin,
+	                                     (struct lf_text){ text, strlen(text) }, &out);
+	ssize_t got;
+
+	cr_assert_eq(done, (ssize_t)strlen(text));
+	cr_assert_eq(fcntl(console[0], F_SETFL, O_NONBLOCK), 0);
+	got = read(console[0], printed, sizeof(printed) - 1);
+	printed[got > 0 ? got : 0] = '\0';
+	return printed;
+}
+
+Test(lines, muted_lines_are_cut_out_of_the_middle_of_a_text_and_still_counted, .init = start)
+{
+	print("noise\n");
+	host_mute("noise");
+	cr_assert_str_eq(print_judged("alpha\nnoise\nnoise\nbeta\nnoise\n"), "alpha\nbeta\n");
+	cr_assert_eq(host_count("noise", LF_PASSED), 1);
+	cr_assert_eq(host_count("noise", LF_MUTED), 3);
+	cr_assert_eq(host_total(LF_PASSED), 3);
+}
+
+Test(lines, a_muted_text_without_newline_takes_the_newline_that_follows_at_once, .init = start)
+{
+	print("noise\n");
+	host_mute("noise");
+	cr_assert_str_eq(print_judged("noise"), "");
+	cr_assert_str_eq(print_judged("\nalpha\n"), "alpha\n");
+	cr_assert_eq(host_count("noise", LF_MUTED), 1);
+	cr_assert_str_eq(print_judged("noise"), "");
+	cr_assert_str_eq(print_judged("beta\n"), "beta\n");
+	cr_assert_eq(host_count("noise", LF_MUTED), 2);
+	cr_assert_eq(host_count("beta", LF_PASSED), 1);
+}
+
+Test(lines, what_has_begun_to_be_printed_is_printed_to_its_end, .init = start)
+{
+	print("noise and more\n");
+	host_mute("noise and more");
+	cr_assert_str_eq(print_judged("noise"), "noise");
+	cr_assert_str_eq(print_judged(" and more\n"), " and more\n");
+	cr_assert_eq(host_count("noise and more", LF_PASSED), 2);
+	cr_assert_str_eq(print_judged("noise and more\n"), "");
+}
+
+Test(lines, unmuting_takes_effect_with_the_next_line, .init = start)
+{
+	print("noise\n");
+	host_mute("noise");
+	cr_assert_str_eq(print_judged("noise\n"), "");
+	host_unmute_all();
+	cr_assert_str_eq(print_judged("noise\n"), "noise\n");
+}
+
+Test(lines, a_stream_that_takes_half_gets_the_other_half_offered_again, .init = start)
+{
+	static char large[70000];
+	struct lf_lines_out out = { .write = lf_stub_write_fd, .fd = console[1] };
+	struct lf_text text = { large, sizeof(large) };
+	ssize_t done;
+
+	memset(large, 'x', sizeof(large));
+	for (size_t i = 99; i < sizeof(large); i += 100)
+		large[i] = '\n';
+	cr_assert_eq(fcntl(console[1], F_SETFL, O_NONBLOCK), 0);
+	done = lf_lines_print_judged(process, STREAM, origin, text, &out);
+	cr_assert(done > 0 && done < (ssize_t)sizeof(large), "%zd", done);
+	cr_assert_eq(host_total(LF_PASSED), (uint64_t)done / 100);
+}

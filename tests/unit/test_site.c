@@ -1,0 +1,54 @@
+#include "agent/hook/site.h"
+
+#include <criterion/criterion.h>
+
+#define RET(n) ((const void *)(uintptr_t)(0x400000 + 16 * (n)))
+
+static struct lf_site_cache cache;
+
+static void start(void)
+{
+	cr_assert(lf_sites_init(&cache));
+}
+
+Test(site, a_site_is_known_by_return_address_text_method_and_length, .init = start)
+{
+	uint64_t text = lf_site_text("format", 3);
+
+	lf_site_add(&cache, RET(1), text, 5, 77);
+	cr_assert_eq(lf_site_find(&cache, RET(1), text, 5), 77);
+	cr_assert_eq(lf_site_find(&cache, RET(2), text, 5), 0);
+	cr_assert_eq(lf_site_find(&cache, RET(1), lf_site_text("format", 4), 5), 0);
+	cr_assert_eq(lf_site_find(&cache, RET(1), lf_site_text("other", 3), 5), 0);
+	cr_assert_eq(lf_site_find(&cache, RET(1), text, 6), 0);
+}
+
+Test(site, thousands_of_sites_are_all_found_again, .init = start)
+{
+	enum { MANY = 20000 };
+	unsigned near = 0;
+
+	for (uint64_t i = 1; i <= MANY; i++)
+		lf_site_add(&cache, RET(i), lf_site_text(RET(3 * i), 1), 0, i * 8);
+	for (uint64_t i = 1; i <= MANY; i++) {
+		uint64_t text = lf_site_text(RET(3 * i), 1);
+
+		cr_assert_eq(lf_site_find(&cache, RET(i), text, 0), i * 8, "site %lu", i);
+		near += lf_site_find_near(cache.sites, RET(i), text, 0) != 0;
+	}
+	cr_assert_gt(near, MANY / 2, "the short way finds only %u", near);
+}
+
+Test(site, unloading_a_module_empties_the_cache_and_nothing_is_added_meanwhile, .init = start)
+{
+	uint64_t text = lf_site_text("format", 3);
+
+	lf_site_add(&cache, RET(1), text, 0, 8);
+	lf_sites_unload_begin(&cache);
+	cr_assert_eq(lf_site_find(&cache, RET(1), text, 0), 0);
+	lf_site_add(&cache, RET(1), text, 0, 16);
+	cr_assert_eq(lf_site_find(&cache, RET(1), text, 0), 0);
+	lf_sites_unload_end(&cache);
+	lf_site_add(&cache, RET(1), text, 0, 24);
+	cr_assert_eq(lf_site_find(&cache, RET(1), text, 0), 24);
+}
