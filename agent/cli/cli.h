@@ -1,0 +1,63 @@
+/* The logfold command: what all subcommands share.
+ *
+ * main.c holds the one table of commands; help, usage errors and dispatch come out of it.  A command
+ * gets its options parsed and its words counted; it prints its result on stdout, sentences on stderr
+ * through lf_complain(), and returns its exit status.
+ */
+#ifndef LOGFOLD_CLI_CLI_H
+#define LOGFOLD_CLI_CLI_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "agent/cli/options.h"
+#include "agent/core/reporter.h"
+
+enum lf_exit {
+	LF_EXIT_OK = 0,
+	LF_EXIT_FAILED = 1,          /* nothing found, or something failed: a sentence says it */
+	LF_EXIT_USAGE = 64,          /* EX_USAGE */
+	LF_EXIT_RUN_FAILED = 125,    /* run: logfold's own failure, as env and timeout do */
+	LF_EXIT_NOT_EXECUTABLE = 126, /* run: found, but cannot be run */
+	LF_EXIT_NOT_FOUND = 127,     /* run: not found */
+};
+
+enum { LF_WORDS_ANY = -1 };
+
+struct lf_command {
+	const char *name;
+	int (*run)(const struct lf_options *options);
+	const char *words; /* of the usage line, behind the options: "SELECTOR…" */
+	const char *help;  /* one line */
+	unsigned takes;    /* enum lf_takes */
+	int words_min, words_max;
+};
+
+/* The table; ends with a row whose name is NULL. */
+extern const struct lf_command lf_commands[];
+
+int lf_cmd_run(const struct lf_options *options);
+int lf_cmd_ls(const struct lf_options *options);
+int lf_cmd_show(const struct lf_options *options);
+int lf_cmd_mute(const struct lf_options *options);
+int lf_cmd_unmute(const struct lf_options *options);
+int lf_cmd_help(const struct lf_options *options);
+int lf_cmd_version(const struct lf_options *options);
+
+/* `logfold: sentence` on stderr, in one write. */
+__attribute__((format(printf, 1, 2))) void lf_complain(const char *format, ...);
+
+/* A reporter that complains. */
+extern const struct lf_reporter lf_complainer;
+
+/* The row, or NULL. */
+const struct lf_command *lf_command_find(const char *name);
+
+void lf_help_overview(FILE *out);
+void lf_help_command(FILE *out, const struct lf_command *command);
+
+/* The closest of the names, when one is close enough to have been meant; else NULL.  `names` ends
+ * with NULL. */
+const char *lf_nearest(const char *word, const char *const *names);
+
+#endif

@@ -1,0 +1,111 @@
+/* Help and suggestions, all out of the table of commands. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/cli/cli.h"
+
+enum {
+	NAME_MAX_CHARS = 31, /* longer words are nobody's typing error */
+	NEAR_ENOUGH = 2,     /* edits */
+};
+
+const struct lf_command *lf_command_find(const char *name)
+{
+	const struct lf_command *command;
+
+	for (command = lf_commands; command->name; command++)
+		if (strcmp(command->name, name) == 0)
+			return command;
+	return NULL;
+}
+
+static unsigned smallest(unsigned a, unsigned b, unsigned c)
+{
+	unsigned low = a < b ? a : b;
+
+	return low < c ? low : c;
+}
+
+/* How many letters must be added, dropped or changed to make one word the other. */
+static unsigned edits(const char *from, const char *to)
+{
+	unsigned row[NAME_MAX_CHARS + 1];
+	size_t i, j, len = strlen(to);
+
+	if (strlen(from) > NAME_MAX_CHARS || len > NAME_MAX_CHARS)
+		return UINT_MAX;
+	for (j = 0; j <= len; j++)
+		row[j] = (unsigned)j;
+	for (i = 1; from[i - 1]; i++) {
+		unsigned above_left = row[0];
+
+		row[0] = (unsigned)i;
+		for (j = 1; j <= len; j++) {
+			unsigned above = row[j];
+
+			row[j] = smallest(above + 1, row[j - 1] + 1,
+					  above_left + (from[i - 1] != to[j - 1]));
+			above_left = above;
+		}
+	}
+	return row[len];
+}
+
+const char *lf_nearest(const char *word, const char *const *names)
+{
+	const char *best = NULL;
+	unsigned least = NEAR_ENOUGH + 1;
+
+	for (; *names; names++) {
+		unsigned far = edits(word, *names);
+
+		/* Of a short name nothing would be left. */
+		if (far < least && far < strlen(*names)) {
+			best = *names;
+			least = far;
+		}
+	}
+	return best;
+}
+
+void lf_help_overview(FILE *out)
+{
+	const struct lf_command *command;
+
+	(void)fputs("usage: logfold COMMAND [OPTION…] [ARGUMENT…]\n\n"
+		    "Folds repeated console output: counts each message, and mutes those you choose.\n\n",
+		    out);
+	for (command = lf_commands; command->name; command++)
+		(void)fprintf(out, "  %-9s%s\n", command->name, command->help);
+	(void)fputs("\n`logfold COMMAND --help` tells more about a command.\n", out);
+}
+
+void lf_help_command(FILE *out, const struct lf_command *command)
+{
+	(void)fprintf(out, "usage: logfold %s [OPTION…]%s%s\n\n%s\n\n", command->name,
+		      *command->words ? " " : "", command->words, command->help);
+	lf_options_help(out, command->takes);
+	if (strstr(command->words, "SELECTOR"))
+		(void)fputs("\nA SELECTOR is the first 4 or more characters of a hash, or method=NAME,\n"
+			    "template~=REGEX, frame~=REGEX, tag=NAME, family=ID.  Several of one kind widen\n"
+			    "the choice, different kinds narrow it.\n",
+			    out);
+}
+
+int lf_cmd_help(const struct lf_options *options)
+{
+	const struct lf_command *command;
+
+	if (options->words_count == 0) {
+		lf_help_overview(stdout);
+		return LF_EXIT_OK;
+	}
+	command = lf_command_find(options->words[0]);
+	if (!command) {
+		lf_complain("there is no command '%s': `logfold help` lists them", options->words[0]);
+		return LF_EXIT_USAGE;
+	}
+	lf_help_command(stdout, command);
+	return LF_EXIT_OK;
+}

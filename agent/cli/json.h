@@ -1,0 +1,19 @@
+/* Entries as JSON: one object on one line, its keys the field names of logfold/entry.h in that
+ * order; then those of sourceFile, sourceLine, family and policy that are known.
+ *
+ * Always valid JSON in UTF-8, whatever the store holds: a byte that is not UTF-8 becomes the four
+ * characters \xHH, tags that are no array of strings become [].
+ */
+#ifndef LOGFOLD_CLI_JSON_H
+#define LOGFOLD_CLI_JSON_H
+
+#include <stdio.h>
+
+#include "agent/store/store.h"
+
+void lf_json_string(FILE *out, struct lf_text text);
+
+/* The object and a newline. */
+void lf_json_entry(FILE *out, const struct lf_entry *entry);
+
+#endif

@@ -1,0 +1,213 @@
+#include "agent/cli/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "logfold/entry.h"
+
+struct row {
+	const char *name;
+	char letter; /* 0: none */
+	unsigned takes; /* 0: every command */
+	const char *value; /* what its value is called; NULL: it has none */
+	const char *help;
+	int (*set)(struct lf_options *options, const char *value, struct lf_error *err);
+};
+
+static int set_help(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	(void)value;
+	(void)err;
+	options->help = true;
+	return 0;
+}
+
+static int set_json(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	(void)value;
+	(void)err;
+	options->json = true;
+	return 0;
+}
+
+static int not_empty(const char **to, const char *value, const char *name, struct lf_error *err)
+{
+	if (!*value)
+		return lf_fail(err, -EINVAL, "--%s is empty: leave it out or give a path", name);
+	*to = value;
+	return 0;
+}
+
+static int set_store(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	return not_empty(&options->store, value, "store", err);
+}
+
+static int set_agent(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	return not_empty(&options->agent, value, "agent", err);
+}
+
+static int set_summary_file(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	return not_empty(&options->summary_file, value, "summary-file", err);
+}
+
+static int set_namespace(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	size_t len = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+
+	if (len == 0 || len > LF_NAMESPACE_MAX || value[len])
+		return lf_fail(err, -EINVAL,
+			       "'%s' is no namespace: 1 to %d of letters, digits, '.', '_' and '-'", value,
+			       (int)LF_NAMESPACE_MAX);
+	options->namespace = value;
+	return 0;
+}
+
+static int set_count(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	char *end;
+
+	errno = 0;
+	options->count = strtoull(value, &end, 10);
+	/* strtoull takes "-1" and " 1"; people who write that meant something else. */
+	if (value[0] < '0' || value[0] > '9' || *end || errno || options->count == 0)
+		return lf_fail(err, -EINVAL, "'%s' is no count: -n takes a number from 1 on", value);
+	return 0;
+}
+
+static int set_summary(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	static const char *const kinds[] = {
+		[LF_SUMMARY_TABLE] = "table", [LF_SUMMARY_JSON] = "json", [LF_SUMMARY_NONE] = "none"
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (strcmp(value, kinds[i]) == 0) {
+			options->summary = (enum lf_summary)i;
+			return 0;
+		}
+	}
+	return lf_fail(err, -EINVAL, "'%s' is no summary: --summary takes table, json or none", value);
+}
+
+static const struct row rows[] = {
+	{ "store", 0, LF_TAKES_STORE, "FILE", "the store, instead of the default one", set_store },
+	{ "agent", 0, LF_TAKES_AGENT, "SOCKET", "the store of the agent that listens there",
+	  set_agent },
+	{ "namespace", 0, LF_TAKES_NAMESPACE, "NAME", "the namespace of the entries",
+	  set_namespace },
+	{ "json", 0, LF_TAKES_JSON, NULL, "print one JSON object per entry and line", set_json },
+	{ "count", 'n', LF_TAKES_COUNT, "COUNT", "only the COUNT most frequent", set_count },
+	{ "summary", 0, LF_TAKES_SUMMARY, "KIND", "what to print at the end: table, json or none",
+	  set_summary },
+	{ "summary-file", 0, LF_TAKES_SUMMARY, "FILE", "where to print it, instead of stderr",
+	  set_summary_file },
+	{ "help", 'h', 0, NULL, "print this help", set_help },
+};
+
+enum { ROWS = sizeof(rows) / sizeof(*rows), LONG_BASE = 256 };
+
+static bool is_taken(const struct row *row, unsigned takes)
+{
+	return row->takes == 0 || (row->takes & takes);
+}
+
+/* What getopt_long() wants to know.  A leading ':' makes it tell a missing value from an unknown
+ * option; a '+' makes it stop at the first word. */
+static void describe(unsigned takes, struct option longs[ROWS + 1], char shorts[2 * ROWS + 3])
+{
+	size_t i, n = 0;
+
+	if (takes & LF_TAKES_COMMAND)
+		*shorts++ = '+';
+	*shorts++ = ':';
+	for (i = 0; i < ROWS; i++) {
+		if (!is_taken(&rows[i], takes))
+			continue;
+		longs[n++] = (struct option){ .name = rows[i].name,
+			                      .has_arg = rows[i].value ? required_argument : no_argument,
+			                      .val = (int)(LONG_BASE + i) };
+		if (!rows[i].letter)
+			continue;
+		*shorts++ = rows[i].letter;
+		if (rows[i].value)
+			*shorts++ = ':';
+	}
+	longs[n] = (struct option){ 0 };
+	*shorts = '\0';
+}
+
+static const struct row *row_of(int found)
+{
+	size_t i;
+
+	if (found >= LONG_BASE && found < LONG_BASE + ROWS)
+		return &rows[found - LONG_BASE];
+	for (i = 0; i < ROWS; i++)
+		if (rows[i].letter && rows[i].letter == found)
+			return &rows[i];
+	return NULL;
+}
+
+/* `code` is what getopt_long() returned, `word` the one it was looking at. */
+static int explain(int code, const char *word, struct lf_error *err)
+{
+	const struct row *row = row_of(optopt);
+
+	if (code == ':' && row)
+		return lf_fail(err, -EINVAL, "--%s needs a value: --%s %s", row->name, row->name,
+			       row->value);
+	if (row && !row->value)
+		return lf_fail(err, -EINVAL, "--%s takes no value: write --%s alone", row->name, row->name);
+	if (optopt > 0 && optopt < LONG_BASE)
+		return lf_fail(err, -EINVAL, "there is no option '-%c'", optopt);
+	return lf_fail(err, -EINVAL, "there is no option '%.200s'", word);
+}
+
+int lf_options_parse(struct lf_options *out, unsigned takes, int argc, char **argv,
+                     struct lf_error *err)
+{
+	struct lf_options options = { 0 };
+	struct option longs[ROWS + 1];
+	char shorts[2 * ROWS + 3];
+	int code, rc;
+
+	describe(takes, longs, shorts);
+	opterr = 0;
+	optind = 0; /* glibc: start anew */
+	while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		const struct row *row = code == '?' || code == ':' ? NULL : row_of(code);
+
+		if (!row)
+			return explain(code, argv[optind > 0 ? optind - 1 : 0], err);
+		rc = row->set(&options, optarg, err);
+		if (rc < 0)
+			return rc;
+	}
+	if (options.store && options.agent)
+		return lf_fail(err, -EINVAL, "--store and --agent both say which store: give one of them");
+	options.words = argv + optind;
+	options.words_count = argc - optind;
+	*out = options;
+	return 0;
+}
+
+void lf_options_help(FILE *out, unsigned takes)
+{
+	char left[64];
+	size_t i;
+
+	for (i = 0; i < ROWS; i++) {
+		if (!is_taken(&rows[i], takes))
+			continue;
+		(void)snprintf(left, sizeof(left), "%c%c%s --%s%s%s", rows[i].letter ? '-' : ' ',
+			       rows[i].letter ? rows[i].letter : ' ', rows[i].letter ? "," : " ",
+			       rows[i].name, rows[i].value ? " " : "", rows[i].value ? rows[i].value : "");
+		(void)fprintf(out, "  %-28s%s\n", left, rows[i].help);
+	}
+}

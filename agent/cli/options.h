@@ -1,0 +1,54 @@
+/* The options of all commands: one table, of which each command takes a part.
+ *
+ * `--opt=value`, `--opt value` and `-n5` are all fine, anywhere among the words; behind `--` all is
+ * words.  A command that takes LF_TAKES_COMMAND stops at its first word: what follows is not ours.
+ */
+#ifndef LOGFOLD_CLI_OPTIONS_H
+#define LOGFOLD_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "logfold/error.h"
+
+enum lf_takes {
+	LF_TAKES_STORE = 1 << 0,
+	LF_TAKES_AGENT = 1 << 1,
+	LF_TAKES_NAMESPACE = 1 << 2,
+	LF_TAKES_JSON = 1 << 3,
+	LF_TAKES_COUNT = 1 << 4,
+	LF_TAKES_SUMMARY = 1 << 5,
+	LF_TAKES_COMMAND = 1 << 6,
+};
+
+enum lf_summary {
+	LF_SUMMARY_TABLE,
+	LF_SUMMARY_JSON,
+	LF_SUMMARY_NONE,
+};
+
+/* All zero: the defaults.  Strings are argv's. */
+struct lf_options {
+	bool help;
+	bool json;
+	const char *store;     /* NULL: the default */
+	const char *agent;     /* NULL: not by an agent */
+	const char *namespace; /* NULL: not given; else valid */
+	uint64_t count;        /* 0: all */
+	enum lf_summary summary;
+	const char *summary_file; /* NULL: stderr */
+	char **words;             /* ends with NULL, as argv does */
+	int words_count;
+};
+
+/* argv[0] is the command's name; argv may be reordered.  -EINVAL with a sentence (the mistake and
+ * its remedy) when the usage is wrong. */
+LF_MUST_CHECK int lf_options_parse(struct lf_options *out, unsigned takes, int argc, char **argv,
+                                   struct lf_error *err);
+
+/* The lines of a help page. */
+void lf_options_help(FILE *out, unsigned takes);
+
+#endif

@@ -1,0 +1,166 @@
+#include "agent/cli/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent/cli/cli.h"
+#include "agent/core/agent.h"
+#include "agent/core/control.h"
+#include "agent/core/rundir.h"
+#include "agent/core/stamp.h"
+
+enum { ASK_TIMEOUT_MS = 5000, OWN_NAME_HEX = 16 };
+
+/* In a process that `logfold run` counts, LOGFOLD_RUN_DIR is that run's own directory.  What we do
+ * there has its base beside it: a run within a run is no part of the outer one. */
+static void parent_of_own(char path[PATH_MAX])
+{
+	static const char prefix[] = LF_RUNDIR_OWN_PREFIX;
+	char *name = strrchr(path, '/');
+
+	if (!name || name == path || strncmp(name + 1, prefix, sizeof(prefix) - 1) != 0)
+		return;
+	if (strspn(name + sizeof(prefix), "0123456789abcdef") == OWN_NAME_HEX &&
+	    strlen(name + sizeof(prefix)) == OWN_NAME_HEX)
+		*name = '\0';
+}
+
+static void find_base(char out[PATH_MAX])
+{
+	const char *named = getenv(LF_RUNDIR_ENV);
+
+	(void)snprintf(out, PATH_MAX, "%s", named ? named : "");
+	parent_of_own(out);
+}
+
+/* The directory of an agent's socket; a directory itself will do, too. */
+static void directory_of(const char *socket, char out[PATH_MAX])
+{
+	struct stat st;
+	char *slash;
+
+	(void)snprintf(out, PATH_MAX, "%s", socket);
+	if (stat(socket, &st) == 0 && S_ISDIR(st.st_mode))
+		return;
+	slash = strrchr(out, '/');
+	if (!slash)
+		(void)snprintf(out, PATH_MAX, ".");
+	else if (slash == out)
+		out[1] = '\0';
+	else
+		*slash = '\0';
+}
+
+static int ask_agent(struct lf_place *place, const char *socket, struct lf_error *err)
+{
+	char directory[PATH_MAX];
+	int fd, rc;
+
+	directory_of(socket, directory);
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || !realpath(directory, place->base)) {
+		rc = lf_fail(err, -errno, "the agent's socket '%.200s' cannot be reached: %s", socket,
+			     strerror(errno));
+		goto out;
+	}
+	parent_of_own(place->base);
+	rc = lf_control_ask(fd, "store", ASK_TIMEOUT_MS, place->store, sizeof(place->store), err);
+	if (rc == -ECONNREFUSED || rc == -ENOENT)
+		(void)lf_fail(err, rc, "no agent listens at '%.200s': name its socket, or leave --agent out",
+			      socket);
+	else if (rc == 0 && strcmp(place->store, LF_STORE_MEMORY) == 0)
+		rc = lf_fail(err, -ENOENT,
+			     "the agent at '%.200s' has no store to read: it counts in memory", socket);
+out:
+	if (fd >= 0)
+		(void)close(fd);
+	return rc < 0 ? rc : 0;
+}
+
+/* XDG_STATE_HOME counts for root, too: whoever sets it has said where. */
+static int find_default(char out[PATH_MAX], struct lf_error *err)
+{
+	const char *state = getenv("XDG_STATE_HOME");
+
+	if (!state || state[0] != '/')
+		return lf_store_default_path(out, err);
+	if (snprintf(out, PATH_MAX, "%s/logfold/entries.db", state) >= PATH_MAX)
+		return lf_fail(err, -ENAMETOOLONG, "XDG_STATE_HOME is too long: name a store with --store");
+	return 0;
+}
+
+int lf_place_find(struct lf_place *out, const struct lf_options *options, struct lf_error *err)
+{
+	char path[PATH_MAX];
+	int rc = 0;
+
+	find_base(out->base);
+	if (options->agent)
+		return ask_agent(out, options->agent, err);
+	if (!options->store)
+		rc = find_default(path, err);
+	return rc < 0 ? rc : lf_store_real_path(options->store ? options->store : path, out->store, err);
+}
+
+const char *lf_place_base(const struct lf_place *place)
+{
+	return place->base[0] ? place->base : NULL;
+}
+
+/* ---- What waits ---- */
+
+/* Whether a run directory holds counts for this store, and no agent has it. */
+static int waits(void *arg, const char *path)
+{
+	const struct lf_place *place = arg;
+	struct lf_rundir *dir = NULL;
+	struct lf_stamp stamp = { 0 };
+	int found = 0;
+
+	if (lf_rundir_open(&dir, path, LF_RUNDIR_EXISTING, NULL) < 0)
+		return 0;
+	if (lf_stamp_read(lf_rundir_fd(dir), &stamp, NULL) == 0 &&
+	    strcmp(stamp.store, place->store) == 0 && lf_rundir_lock(dir, NULL) == 0) {
+		found = !lf_rundir_is_empty(dir);
+		lf_rundir_unlock(dir);
+	}
+	lf_stamp_fini(&stamp);
+	lf_rundir_close(dir);
+	return found;
+}
+
+/* An agent of our own, for a moment: it takes over what others left. */
+static void adopt(const struct lf_place *place)
+{
+	const struct lf_agent_options options = { .store_path = place->store,
+		                                  .base_dir = lf_place_base(place),
+		                                  .place = LF_AGENT_OWN_DIRECTORY,
+		                                  .reporter = lf_complainer };
+	struct lf_agent *agent = NULL;
+	struct lf_error err;
+
+	if (lf_agent_open(&agent, &options, NULL, &err) < 0) {
+		lf_complain("%s", err.text);
+		return;
+	}
+	(void)lf_agent_drain(agent);
+	lf_agent_close(agent);
+}
+
+void lf_place_refresh(struct lf_place *place)
+{
+	const struct lf_everywhere where = { .store_path = place->store,
+		                             .base_dir = lf_place_base(place),
+		                             .reporter = lf_complainer };
+	char base[PATH_MAX];
+
+	(void)lf_drain_everywhere(&where);
+	if (!place->base[0] && lf_rundir_base(base, NULL) < 0)
+		return;
+	if (lf_rundir_each(place->base[0] ? place->base : base, waits, place, NULL) > 0)
+		adopt(place);
+}

@@ -1,0 +1,233 @@
+/* logfold run: a command, and the agent that counts what it prints. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/cli/cli.h"
+#include "agent/cli/living.h"
+#include "agent/cli/output.h"
+#include "agent/cli/place.h"
+#include "agent/cli/preload.h"
+#include "agent/cli/spawn.h"
+#include "agent/cli/summary.h"
+#include "agent/core/agent.h"
+
+struct run {
+	const struct lf_options *options;
+	struct lf_agent *agent;
+	struct lf_signals signals;
+	int summary_fd; /* stderr, or the file of --summary-file */
+	uint64_t started_ms;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* A store that cannot be used is not the command's problem: what it prints is counted all the same,
+ * and waits in the run directory for an agent that can. */
+static int open_agent(struct run *run, struct lf_error *err)
+{
+	struct lf_place place = { 0 };
+	struct lf_agent_options options = { .place = LF_AGENT_OWN_DIRECTORY,
+		                            .reporter = lf_complainer };
+	bool store_failed = false;
+	int rc = lf_place_find(&place, run->options, err);
+
+	if (rc == 0) {
+		options.store_path = place.store;
+		options.base_dir = lf_place_base(&place);
+		rc = lf_agent_open(&run->agent, &options, &store_failed, err);
+	}
+	if (rc == 0 || !store_failed)
+		return rc;
+	options.observe = true;
+	lf_complain("%s", err->text);
+	rc = lf_agent_open(&run->agent, &options, NULL, err);
+	if (rc == 0)
+		lf_complain("the command runs all the same; its counts wait in %s",
+			    lf_agent_run_dir(run->agent));
+	return rc;
+}
+
+/* Now, so that a mistake is told before the command and not after hours. */
+static void open_summary(struct run *run)
+{
+	const char *file = run->options->summary_file;
+	int fd;
+
+	run->summary_fd = STDERR_FILENO;
+	if (!file || run->options->summary == LF_SUMMARY_NONE)
+		return;
+	fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0)
+		lf_complain("the summary file '%s' cannot be written: %s; the summary goes to stderr",
+			    file, strerror(errno));
+	else
+		run->summary_fd = fd;
+}
+
+static int start(struct run *run, const char *library, struct lf_child *child, int *not_run,
+                 struct lf_error *err)
+{
+	char streams[LF_STREAMS_MAX];
+	char *preload = lf_preload_append(getenv("LD_PRELOAD"), library);
+	const struct lf_variable variables[] = {
+		{ "LD_PRELOAD", preload },
+		{ "LOGFOLD_RUN_DIR", lf_agent_run_dir(run->agent) },
+		{ "LOGFOLD_STREAMS", streams },
+		{ "LOGFOLD_NAMESPACE", run->options->namespace },
+		{ 0 },
+	};
+	const struct lf_spawn how = { .argv = run->options->words,
+		                      .variables = variables,
+		                      .signals = &run->signals };
+	int rc;
+
+	if (!preload)
+		return lf_fail(err, -ENOMEM, "out of memory");
+	lf_spawn_streams(streams);
+	run->started_ms = now_ms();
+	rc = lf_spawn(&child->pid, &how, not_run, err);
+	free(preload);
+	return rc;
+}
+
+/* SIGCHLD makes the fd readable, and so does every other signal.  An agent that cannot go on must
+ * not become a busy loop beside the command. */
+static void serve_until_signal(struct run *run)
+{
+	struct pollfd signal = { .fd = run->signals.fd, .events = POLLIN };
+	int rc = lf_agent_serve(run->agent, run->signals.fd, -1);
+
+	if (rc < 0 && rc != -EINTR)
+		(void)poll(&signal, 1, LF_DRAIN_INTERVAL_MS);
+}
+
+/* Serves until the command has ended; its status. */
+static int accompany(struct run *run, struct lf_child *child)
+{
+	bool continued = false;
+	int status;
+
+	while (!lf_child_ended(child, continued, &status)) {
+		serve_until_signal(run);
+		continued = lf_signals_forward(&run->signals, child->pid);
+	}
+	return status;
+}
+
+static void summarise(struct run *run, uint64_t elapsed_ms)
+{
+	struct lf_summary_wish wish = {
+		.kind = run->options->summary,
+		.fd = run->summary_fd,
+		.out = lf_output_open(run->summary_fd),
+		.store_argument = run->options->store,
+		.elapsed_ms = elapsed_ms,
+		.living = lf_living_count(lf_agent_run_dir(run->agent)),
+	};
+	struct lf_error err;
+
+	if (!wish.out) {
+		lf_complain("out of memory for the summary");
+		return;
+	}
+	if (lf_summary_print(lf_agent_store(run->agent), &wish, &err) < 0)
+		lf_complain("%s", err.text);
+	(void)fclose(wish.out);
+}
+
+static int status_of_exec(int error)
+{
+	return error == ENOENT ? LF_EXIT_NOT_FOUND : LF_EXIT_NOT_EXECUTABLE;
+}
+
+/* The last resort, when we cannot do our part: the command runs as if we were not there. */
+static int step_aside(const struct run *run, const char *why)
+{
+	int error;
+
+	lf_complain("%s; the command runs uncounted", why);
+	error = lf_spawn_in_place(run->options->words);
+	lf_complain("'%s' cannot be run: %s", run->options->words[0], strerror(error));
+	return status_of_exec(error);
+}
+
+/* The run directory of an agent that counted nothing is gone with it. */
+static void close_all(struct run *run)
+{
+	lf_agent_close(run->agent);
+	if (run->summary_fd > STDERR_FILENO)
+		(void)close(run->summary_fd);
+}
+
+/* A reader of the summary that has gone away must not change the exit status. */
+static void outlive_broken_pipes(void)
+{
+	sigset_t pipe;
+
+	(void)sigemptyset(&pipe);
+	(void)sigaddset(&pipe, SIGPIPE);
+	(void)sigprocmask(SIG_BLOCK, &pipe, NULL);
+}
+
+/* The command has been started: until its end, and what is to be told then. */
+static int finish(struct run *run, struct lf_child *child)
+{
+	int status = accompany(run, child);
+	uint64_t elapsed_ms = now_ms() - run->started_ms;
+
+	(void)lf_agent_drain(run->agent);
+	/* All is counted: from here on a person may interrupt us. */
+	lf_signals_release(&run->signals);
+	outlive_broken_pipes();
+	summarise(run, elapsed_ms);
+	close_all(run);
+	return status;
+}
+
+static int run_counted(struct run *run, const char *library)
+{
+	struct lf_child child = { 0 };
+	struct lf_error err;
+	int rc, not_run = 0;
+
+	if (open_agent(run, &err) < 0)
+		return step_aside(run, err.text);
+	open_summary(run);
+	rc = lf_signals_take(&run->signals, &err);
+	if (rc == 0) {
+		rc = start(run, library, &child, &not_run, &err);
+		if (rc == 0)
+			return finish(run, &child);
+		lf_signals_release(&run->signals);
+	}
+	close_all(run);
+	if (!not_run)
+		return step_aside(run, err.text);
+	lf_complain("%s", err.text);
+	return status_of_exec(not_run);
+}
+
+int lf_cmd_run(const struct lf_options *options)
+{
+	struct run run = { .options = options, .summary_fd = STDERR_FILENO };
+	char library[PATH_MAX];
+	struct lf_error err;
+
+	if (lf_preload_find(library, &err) < 0) {
+		lf_complain("%s", err.text);
+		return LF_EXIT_RUN_FAILED;
+	}
+	return run_counted(&run, library);
+}

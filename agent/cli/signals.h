@@ -1,0 +1,44 @@
+/* The signals that logfold gets while its command runs.
+ *
+ * They are blocked and read from an fd, never caught: no disposition but that of SIGCHLD is touched,
+ * so the command can be given all of them as logfold found them.
+ *
+ *   from the terminal, to the whole group (INT, QUIT, HUP, WINCH)   dropped: the command has it, too
+ *   the same, sent by a process to logfold alone                    passed on
+ *   TERM, USR1, USR2, ALRM and all others                           passed on
+ *   CHLD, CONT, TSTP, TTIN, TTOU, PIPE, URG, IO                     never passed on
+ *
+ * An alarm that was set before exec is among what is passed on: bare, the command would have got it.
+ */
+#ifndef LOGFOLD_CLI_SIGNALS_H
+#define LOGFOLD_CLI_SIGNALS_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "logfold/error.h"
+
+struct lf_signals {
+	int fd;                  /* readable when a signal is waiting */
+	sigset_t mask_before;    /* for the command, and for afterwards */
+	struct sigaction chld_before; /* an ignored SIGCHLD would reap the command unseen */
+};
+
+/* Blocks what can be blocked. */
+LF_MUST_CHECK int lf_signals_take(struct lf_signals *out, struct lf_error *err);
+
+/* In a forked child: everything as it was.  Async-signal-safe. */
+void lf_signals_restore(const struct lf_signals *signals);
+
+/* Forgets what is waiting and gives the signals back. */
+void lf_signals_release(struct lf_signals *signals);
+
+/* Takes what is waiting and passes on to the command what is meant for it.  True when SIGCONT was
+ * among it. */
+bool lf_signals_forward(const struct lf_signals *signals, pid_t command);
+
+/* Stops logfold as `signal` stopped the command, until it is continued. */
+void lf_signals_stop_self(int signal);
+
+#endif
