@@ -150,6 +150,26 @@ static size_t unit_end(const struct mask_scan *s, size_t pos)
 	return run.core;
 }
 
+/* Most runs are words in small letters before a space.  No rule makes such a word variable, if it is
+ * no value and not hex alone: this is a short cut, not a rule. */
+static bool put_plain_word(struct mask_scan *s)
+{
+	struct mask_run run = { .start = s->pos };
+	size_t pos = s->pos;
+	unsigned class;
+
+	while (pos < s->end && (class = lf_mask_classes[s->in[pos]]) & C_LOWER) {
+		run.seen |= class;
+		pos++;
+	}
+	if (!(run.seen & C_LETTER) || pos == s->end || s->in[pos] != ' ' ||
+	    (run.start > 0 && s->in[run.start - 1] == '='))
+		return false;
+	run.core = run.end = pos;
+	put_run(s, &run);
+	return true;
+}
+
 static void mask_run(struct mask_scan *s)
 {
 	struct mask_run run = lf_mask_run_at(s, s->pos);
@@ -335,7 +355,8 @@ static void mask_step(struct mask_scan *s)
 	unsigned char c = s->in[s->pos];
 
 	if (!(lf_mask_classes[c] & C_END)) {
-		mask_run(s);
+		if (!put_plain_word(s))
+			mask_run(s);
 		return;
 	}
 	switch (c) {

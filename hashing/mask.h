@@ -90,7 +90,7 @@
  *      and is followed by blanks and a number (one to four digits without a word byte behind them),
  *      or preceded by blanks and one or two digits before which stands an ending byte.  Or the run
  *      is a weekday's name, likewise, with or without one comma behind it, then blanks, then a
- *      number or a run whose core is a month's name.
+ *      number or the name of a month without a word byte behind it.
  * D15. Time zone, after blanks before which stands a digit: the core is AM, PM, UTC, GMT, EST, EDT,
  *      CST, CDT, MST, MDT, PST, PDT, WET, CET, CEST, EET, EEST, BST, MSK, IST, HKT, JST, KST, AEST,
  *      AEDT, NZST or NZDT.

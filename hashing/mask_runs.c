@@ -131,7 +131,7 @@ static bool has_curly_quotes(const struct mask_scan *s, const struct mask_run *r
 
 static bool ends_url(unsigned char c)
 {
-	return c <= ' ' || c == 0x7f || strchr("\"'<>()[]{}|`", c);
+	return lf_mask_classes[c] & C_END && c != ',' && c != ':' && c != ';' && c != '=';
 }
 
 /* Where a URL ends of which in[..pos) is known. */

@@ -56,6 +56,15 @@ static bool has_number_at(const struct mask_scan *s, size_t pos)
 	return n >= 1 && n <= 4 && !(mask_class_at(s, pos + n) & C_WORD);
 }
 
+static bool has_month_at(const struct mask_scan *s, size_t pos)
+{
+	size_t n = 0;
+
+	while (mask_class_at(s, pos + n) & (C_UPPER | C_LOWER))
+		n++;
+	return is_month(s->in + pos, n) && !(mask_class_at(s, pos + n) & C_WORD);
+}
+
 /* Where the blanks before `pos` start. */
 static size_t blanks_before(const struct mask_scan *s, size_t pos)
 {
@@ -78,17 +87,11 @@ static bool has_day_before(const struct mask_scan *s, size_t pos)
 static bool is_weekday_of_date(const struct mask_scan *s, const struct mask_run *run)
 {
 	size_t next = run->end + (mask_at(s, run->end) == ',');
-	struct mask_run after;
 
 	if (!mask_is_blank(mask_at(s, next)))
 		return false;
 	next = mask_skip_blanks(s, next);
-	if (mask_class_at(s, next) & C_END)
-		return false;
-	if (has_number_at(s, next))
-		return true;
-	after = lf_mask_run_at(s, next);
-	return is_month(s->in + after.start, after.core - after.start);
+	return has_number_at(s, next) || has_month_at(s, next);
 }
 
 bool lf_mask_is_date_word(const struct mask_scan *s, const struct mask_run *run)

@@ -345,10 +345,9 @@ class Mask:
         if run.core == run.end and is_name(core, WEEKDAYS):
             pos = run.end + (self.at(run.end) == ord(","))
             behind = self.behind_blanks(pos)
-            if behind == pos or self.is_ending(behind):
-                return False
-            after = Run(self.text, behind)
-            return self.is_number(behind) or is_name(self.text[behind:after.core], MONTHS)
+            word = re.compile(rb"[A-Za-z]*").match(self.text, behind).group()
+            return behind > pos and (self.is_number(behind) or (
+                is_name(word, MONTHS) and self.at(behind + len(word)) not in WORD))
         return False
 
     def has_day_before(self, pos):
