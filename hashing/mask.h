@@ -79,7 +79,8 @@
  * D6. The run holds a digit.
  * D7. A path: the core starts with / and no < stands before it; starts with ./ or ../ and has three
  *     bytes; has two /; or has a / and a dot as in D8.  Or has two backslashes.
- * D8. The core has two dots that stand each between two word bytes.
+ * D8. The core has two dots that stand each between two word bytes, and does not end with Exception
+ *     or Error (the kind of an error is part of the message).
  * D9. The core starts with ~ and is longer.
  * D10. The core has an @ that is neither its first nor its last byte.
  * D11. The core has eight bytes or more, all of a-f or all of A-F.

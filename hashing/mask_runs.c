@@ -83,6 +83,20 @@ static size_t count_inner_dots(const struct mask_scan *s, const struct mask_run 
 	return n;
 }
 
+static bool ends_with(const struct mask_scan *s, const struct mask_run *run, const char *end)
+{
+	size_t len = strlen(end);
+
+	return run->core - run->start >= len && memcmp(s->in + run->core - len, end, len) == 0;
+}
+
+/* "www.example.com", "org.example.Worker"; but the kind of an error is part of the message. */
+static bool is_dotted_name(const struct mask_scan *s, const struct mask_run *run)
+{
+	return count_inner_dots(s, run) >= 2 && !ends_with(s, run, "Exception") &&
+	       !ends_with(s, run, "Error");
+}
+
 /* A slash alone is the root directory; "and/or" is a choice of words. */
 static bool is_slash_path(const struct mask_scan *s, const struct mask_run *run)
 {
@@ -225,7 +239,7 @@ static bool has_variable_shape(const struct mask_scan *s, const struct mask_run 
 
 	return seen & C_DIGIT ||
 	       (seen & C_SLASH && is_slash_path(s, run)) ||
-	       (seen & C_DOT && count_inner_dots(s, run) >= 2) ||
+	       (seen & C_DOT && is_dotted_name(s, run)) ||
 	       (seen & C_MARK && is_marked(s, run)) ||
 	       (seen & C_BACKSLASH && count_byte(s, run, '\\') >= 2) ||
 	       (seen & C_HIGH && has_curly_quotes(s, run)) ||

@@ -19,7 +19,8 @@ import mask1  # noqa: E402
 PIECES = [piece.encode() for piece in (
     "user", "x", "Jan", "May", "Monday", "Sun", "UTC", "PM", "bytes", "MB/s", "ms", "seconds", "KB",
     "msg", "level", "true", "None", "INFO", "abc", "deadbeef", "FACEFEED", "fe80", "::", "::1", "/",
-    "/usr", "./a", "../b", "~bob", "a/b.c", "file.c", "x.example.com", "me@host", "C:\\dir\\f",
+    "/usr", "./a", "../b", "~bob", "a/b.c", "file.c", "x.example.com", "a.b.Error", "Exception",
+    "me@host", "C:\\dir\\f",
     "http://", "https://[::1]:8/", "?q=1&b", "aa:bb:cc:dd:ee:ff", "1:2:3", "ffff", "\\xe9", "\\x",
     "<*>", "<", ">", "0", "7", "12", "2024", "4711", "0x1f", "1.5", "-3", "+", "-", " - ", "_", "*",
     ".", "..", "!", "?", "%", "#", "===", "----", "=", ":", "://", ",", ", ", ";", "|", "(", ")",

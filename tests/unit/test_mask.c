@@ -74,6 +74,13 @@ Test(mask, urls_and_paths_are_variable)
 	MASKED("</p> a/b dom\\user org.example.Main", "</p> a/b dom\\user <*>");
 }
 
+Test(mask, the_kind_of_an_error_is_part_of_the_message)
+{
+	MASKED("Caused by: java.net.ConnectException: refused after 3 tries",
+	       "Caused by: java.net.ConnectException: refused after <*> tries");
+	MASKED("a.b.C1Error at org.example.Worker", "<*> at <*>");
+}
+
 Test(mask, quoted_words_are_variable_and_keep_their_quotes)
 {
 	MASKED("no \"users\" in 'x' or `y'", "no \"<*>\" in '<*>' or `<*>'");

@@ -310,7 +310,7 @@ class Mask:
         return (core.startswith(b"/") and self.at(run.start - 1) != ord("<")
                 or core.startswith((b"./", b"../")) and len(core) >= 3
                 or slashes >= 2 or slashes == 1 and dots >= 1 or backslashes >= 2
-                or dots >= 2
+                or dots >= 2 and not core.endswith((b"Exception", b"Error"))
                 or core.startswith(b"~") and len(core) > 1
                 or b"@" in core[1:-1]
                 or len(core) >= 8
