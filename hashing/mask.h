@@ -67,7 +67,8 @@
  * With a : behind the run:
  * D1. URL: "://" follows, and the run is letters, digits, + - . and starts with a letter.  Ends
  *     before the next byte 0x00-0x20, 0x7f or one of " ' < > ( ) [ ] { } | `, less any of . , ; : ! ?
- *     at its end; but a host in brackets, [ to ] without a blank right behind //, belongs to it.
+ *     at its end; but what is in brackets right behind //, [ to ] without blank, [ and ] between,
+ *     belongs to it (the address of a host).
  * D2. C:\dir: the run is one letter, a backslash that starts no escape follows the colon.  Ends
  *     with the core of the run behind the colon.
  * D3. host.tld:80, file.c:12: a digit follows, and the run ends with a word byte, a dot and one to

@@ -173,8 +173,10 @@ static size_t after_scheme(const struct mask_scan *s, size_t pos)
 	size_t stop = pos;
 
 	if (mask_at(s, pos) == '[') {
-		while (stop < s->end && !mask_is_blank(s->in[stop]) && s->in[stop] != ']')
+		do /* a second [ ends the search, or a line full of them would take the square of time */
 			stop++;
+		while (stop < s->end && !mask_is_blank(s->in[stop]) && s->in[stop] != ']' &&
+		       s->in[stop] != '[');
 		pos = mask_at(s, stop) == ']' ? stop + 1 : pos;
 	}
 	return url_end(s, pos);

@@ -293,7 +293,7 @@ class Mask:
         return None
 
     def url_behind_scheme(self, pos):
-        host = re.compile(rb"\[[^ \t\]]*\]").match(self.text, pos)
+        host = re.compile(rb"\[[^ \t\[\]]*\]").match(self.text, pos)
         return self.url_end(host.end() if host else pos)
 
     def url_end(self, pos):
