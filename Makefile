@@ -53,6 +53,7 @@ LOGFOLD := $(B)/logfold
 PRELOAD := $(B)/liblogfold-preload.so
 
 .DEFAULT_GOAL := build
+.SECONDARY: # objects are kept
 .PHONY: build
 build: check-libs $(LOGFOLD) $(PRELOAD)
 
@@ -117,7 +118,7 @@ $(B)/bench/%: $(B)/exe/tests/bench/%.o $(call objects,exe,$(HASHING) $(MAP) $(CO
 # Programs that the end-to-end tests run under the hook: built as anybody's are, not with our flags.
 $(B)/progs/%: tests/progs/%.c
 	@mkdir -p $(@D)
-	$(QUIET_CC)$(CC) -std=gnu11 -O2 -g -Wall -Wextra -o $@ $< -pthread -ldl
+	$(QUIET_CC)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -o $@ $< -pthread -ldl
 
 -include $(shell [ -d $(B) ] && find $(B) -name '*.d')
 
