@@ -4,13 +4,7 @@
  * `logfold run` makes a directory of its own below it, `run-<16 hex>`.  A directory belongs to one
  * agent at a time, by a lock that the kernel takes back when the agent dies.
  *
- * The base directory is, in this order; the hook looks in the same one:
- *   1. $LOGFOLD_RUN_DIR, when it is set and not empty: this one or none
- *   2. /run/logfold: as root; as another user when that user owns it
- *   3. $XDG_RUNTIME_DIR/logfold, when the variable is set, absolute, and usable
- *   4. /tmp/logfold-UID
- * A candidate is usable when it is a directory (never a symbolic link) that belongs to the effective
- * user and that nobody else may write to; 2 to 4 are created (0700) when they are missing, 1 too.
+ * Which directory is the base, the hook decides by the same rule: agent/map/run_dir.h has it.
  */
 #ifndef LOGFOLD_CORE_RUNDIR_H
 #define LOGFOLD_CORE_RUNDIR_H
@@ -28,10 +22,14 @@ struct lf_rundir;
 /* Finds and, where needed, creates the base directory; its real path. */
 LF_MUST_CHECK int lf_rundir_base(char out[PATH_MAX], struct lf_error *err);
 
-/* Opens a directory and makes what is missing below it (segments/, quarantine/).  It is created
- * (0700) when it is missing; -ENOENT when its parent is; -EPERM when it is somebody else's.  Takes
- * no lock. */
-LF_MUST_CHECK int lf_rundir_open(struct lf_rundir **out, const char *path, struct lf_error *err);
+enum lf_rundir_mode {
+	LF_RUNDIR_EXISTING,
+	LF_RUNDIR_CREATE, /* 0700, when it is missing; its parent must be there */
+};
+
+/* Opens a directory without locking it.  -ENOENT; -EPERM when it is somebody else's. */
+LF_MUST_CHECK int lf_rundir_open(struct lf_rundir **out, const char *path, enum lf_rundir_mode mode,
+                                 struct lf_error *err);
 
 /* Makes `<base>/run-<16 hex>` and locks it.  `prepare`, which may be NULL, fills it before others can
  * see it: its stamp, say. */
@@ -40,17 +38,18 @@ LF_MUST_CHECK int lf_rundir_create_own(struct lf_rundir **out, const char *base,
                                                       struct lf_error *err),
                                        void *arg, struct lf_error *err);
 
-/* -EBUSY when another agent holds the lock, -ENOENT when the directory is being removed. */
+/* Locks the directory and makes what is missing below it (segments/, quarantine/).  -EBUSY when
+ * another agent holds the lock, -ENOENT when the directory has just been removed. */
 LF_MUST_CHECK int lf_rundir_lock(struct lf_rundir *dir, struct lf_error *err);
 void lf_rundir_unlock(struct lf_rundir *dir);
 
 const char *lf_rundir_path(const struct lf_rundir *dir); /* real, absolute */
 int lf_rundir_fd(const struct lf_rundir *dir);
-int lf_rundir_segments_fd(const struct lf_rundir *dir);
-int lf_rundir_quarantine_fd(const struct lf_rundir *dir);
+int lf_rundir_segments_fd(const struct lf_rundir *dir);   /* only while locked */
+int lf_rundir_quarantine_fd(const struct lf_rundir *dir); /* only while locked */
 bool lf_rundir_is_own(const struct lf_rundir *dir); /* made by lf_rundir_create_own() */
 
-/* Whether no segment lies in it. */
+/* Whether no segment lies in it.  Only while locked. */
 bool lf_rundir_is_empty(const struct lf_rundir *dir);
 
 /* Removes an own directory that holds neither segments nor anything quarantined.  The caller has

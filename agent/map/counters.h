@@ -44,8 +44,9 @@ struct lf_counts lf_counters_get(const struct lf_counters *counters, uint32_t ch
 /* Makes room for `slots` slots of a chunk; new ones are 0.  -ENOMEM. */
 LF_MUST_CHECK int lf_counters_reserve(struct lf_counters *counters, uint32_t chunk, uint32_t slots);
 
-/* Raises each counter of `to` to what it is in `from`; with an empty `to` that is a copy. */
-LF_MUST_CHECK int lf_counters_raise(struct lf_counters *to, const struct lf_counters *from);
+/* Raises each counter of `to` to what it is in `from`; with an empty `to` that is a copy.  -ENOMEM,
+ * unless room was reserved before. */
+int lf_counters_raise(struct lf_counters *to, const struct lf_counters *from);
 
 /* The sum of all, overflow included. */
 uint64_t lf_counters_total(const struct lf_counters *counters);

@@ -42,6 +42,7 @@ struct lf_store {
 	bool minted;
 	dev_t dev; /* of the open file; 0 for a store in memory */
 	ino_t ino;
+	ino_t log_ino; /* of its write-ahead log; 0: it had none */
 	int64_t data_version;
 	uint64_t seen_ms; /* what seen_at says */
 	char seen_at[LF_TIME_CHARS + 1];

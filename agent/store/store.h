@@ -54,6 +54,10 @@ LF_MUST_CHECK int lf_store_open(struct lf_store **out, const char *path, enum lf
                                 struct lf_error *err);
 void lf_store_close(struct lf_store *store); /* NULL is fine; rolls back what is not committed */
 
+/* Closes a store whose file was replaced under it, together with the write-ahead log that it left at
+ * the path: SQLite would take that for the new file's. */
+void lf_store_abandon(struct lf_store *store);
+
 /* The real path, or ":memory:". */
 const char *lf_store_path(const struct lf_store *store);
 

@@ -254,6 +254,30 @@ static int identify_file(struct lf_store *store, struct lf_error *err)
 	return 0;
 }
 
+static ino_t inode_of(const struct lf_store *store, const char *suffix)
+{
+	char path[PATH_MAX + 8];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s%s", store->path, suffix);
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+void lf_store_abandon(struct lf_store *store)
+{
+	bool replaced = inode_of(store, "") != store->ino;
+	bool log_is_ours = store->log_ino && inode_of(store, "-wal") == store->log_ino;
+	char path[PATH_MAX + 8];
+
+	if (replaced && log_is_ours) {
+		(void)snprintf(path, sizeof(path), "%s-wal", store->path);
+		(void)unlink(path);
+		(void)snprintf(path, sizeof(path), "%s-shm", store->path);
+		(void)unlink(path);
+	}
+	lf_store_close(store);
+}
+
 static int open_all(struct lf_store *store, struct lf_error *err)
 {
 	int rc = 0;
@@ -273,6 +297,7 @@ static int open_all(struct lf_store *store, struct lf_error *err)
 	/* Read-only connections have no temporary tables; they do not need this one. */
 	if (rc == 0 && !store->read_only)
 		rc = execute(store, lf_store_tally_sql, err);
+	store->log_ino = inode_of(store, "-wal");
 	return rc;
 }
 

@@ -1,0 +1,419 @@
+#include "agent/core/agent.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/core/adopt.h"
+#include "agent/core/control.h"
+#include "agent/core/drain.h"
+#include "agent/core/publish.h"
+#include "agent/core/stamp.h"
+
+enum {
+	LOCK_TRIES = 20, /* another agent may be adopting the directory just now */
+	LOCK_PAUSE_MS = 100,
+	ADOPT_INTERVAL_MS = 30000, /* of an agent that stays */
+};
+
+struct lf_agent {
+	struct lf_claim claim;
+	struct lf_reporter reporter;
+	enum lf_agent_place place;
+	int interval_ms;
+	bool observe;
+	struct lf_store *store;
+	bool store_lost; /* `store` only holds this run's tally until the file can be opened again */
+	struct lf_rundir *dir;
+	struct lf_drain *drain;
+	struct lf_control *control; /* NULL: it could not be made */
+	int64_t next_drain_ms, next_adopt_ms; /* monotonic */
+	char last_trouble[sizeof(((struct lf_error *)0)->text)];
+};
+
+static int64_t monotonic_ms(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* What goes wrong at every interval is told when it begins. */
+static void tell_once(struct lf_agent *agent, const char *sentence)
+{
+	if (strcmp(agent->last_trouble, sentence) == 0)
+		return;
+	lf_say(&agent->reporter, "%s", sentence);
+	(void)snprintf(agent->last_trouble, sizeof(agent->last_trouble), "%s", sentence);
+}
+
+const char *lf_agent_run_dir(const struct lf_agent *agent)
+{
+	return lf_rundir_path(agent->dir);
+}
+
+struct lf_store *lf_agent_store(struct lf_agent *agent)
+{
+	return agent->store;
+}
+
+/* ---- Flags ---- */
+
+static void publish(struct lf_agent *agent)
+{
+	struct lf_error err;
+
+	if (lf_publish(agent->store, agent->dir, &err) < 0)
+		lf_say(&agent->reporter, "%s", err.text);
+}
+
+/* ---- The store, when its file is replaced ---- */
+
+/* Keeps this run's tally and lets go of the file. */
+static int lose_store(struct lf_agent *agent, struct lf_error *err)
+{
+	struct lf_store *keep;
+	int rc = lf_store_open(&keep, LF_STORE_MEMORY, LF_STORE_WRITE, err);
+
+	if (rc == 0)
+		rc = lf_store_carry_tally(keep, agent->store, err);
+	if (rc < 0)
+		return rc;
+	lf_store_abandon(agent->store);
+	agent->store = keep;
+	agent->store_lost = true;
+	return 0;
+}
+
+static int find_store(struct lf_agent *agent, struct lf_error *err)
+{
+	struct lf_store *store;
+	int rc = lf_store_open(&store, agent->claim.store, LF_STORE_WRITE, err);
+
+	if (rc < 0)
+		return rc;
+	rc = lf_store_carry_tally(store, agent->store, err);
+	if (rc == 0)
+		rc = lf_drain_rebase(agent->drain, store, err);
+	if (rc < 0) {
+		lf_store_close(store);
+		return rc;
+	}
+	lf_store_close(agent->store);
+	agent->store = store;
+	agent->store_lost = false;
+	publish(agent);
+	return 0;
+}
+
+static int check_store(struct lf_agent *agent, struct lf_error *err)
+{
+	int rc = 0;
+
+	if (agent->observe)
+		return 0;
+	if (!agent->store_lost &&
+	    lf_store_still_there(agent->store, lf_drain_sequence(agent->drain)) == -ESTALE)
+		rc = lose_store(agent, err);
+	if (rc == 0 && agent->store_lost)
+		rc = find_store(agent, err);
+	return rc;
+}
+
+int lf_agent_drain(struct lf_agent *agent)
+{
+	struct lf_error err;
+	int rc = check_store(agent, &err);
+
+	if (rc == 0)
+		rc = lf_drain_run(agent->drain, agent->store, &err);
+	if (rc < 0)
+		tell_once(agent, err.text);
+	else
+		agent->last_trouble[0] = '\0';
+	return rc;
+}
+
+/* ---- Requests ---- */
+
+static int count_words(const char *text)
+{
+	int words = 0;
+
+	for (; *text; text++)
+		words += *text != ' ' && (text[1] == ' ' || text[1] == '\0');
+	return words;
+}
+
+static int set_muted(struct lf_agent *agent, const char *args, bool muted, struct lf_error *err)
+{
+	char namespace[LF_NAMESPACE_MAX + 1], hash[LF_HASH_CHARS + 1], writer[LF_WRITER_MAX];
+	struct lf_flag_change change = { namespace, hash, !muted, writer };
+	bool changed;
+	int rc;
+
+	if (count_words(args) != 2 || sscanf(args, "%64s %32s", namespace, hash) != 2 ||
+	    strlen(hash) != LF_HASH_CHARS)
+		return lf_fail(err, -EINVAL, "say: %s <namespace> <hash>", muted ? "mute" : "unmute");
+	lf_flags_writer(writer);
+	rc = lf_store_set_flags(agent->store, &change, &changed, err);
+	/* Also when nothing changed: somebody else may have set it in the store. */
+	return rc < 0 ? rc : lf_publish(agent->store, agent->dir, err);
+}
+
+static int request_drain(struct lf_agent *agent, const char *args, char *text, size_t size,
+                         struct lf_error *err)
+{
+	(void)args;
+	(void)text;
+	(void)size;
+	if (lf_agent_drain(agent) == 0)
+		return 0;
+	return lf_fail(err, -EIO, "%s", agent->last_trouble);
+}
+
+static int request_mute(struct lf_agent *agent, const char *args, char *text, size_t size,
+                        struct lf_error *err)
+{
+	(void)text;
+	(void)size;
+	return set_muted(agent, args, true, err);
+}
+
+static int request_unmute(struct lf_agent *agent, const char *args, char *text, size_t size,
+                          struct lf_error *err)
+{
+	(void)text;
+	(void)size;
+	return set_muted(agent, args, false, err);
+}
+
+static int request_store(struct lf_agent *agent, const char *args, char *text, size_t size,
+                         struct lf_error *err)
+{
+	(void)args;
+	(void)err;
+	(void)snprintf(text, size, "%s", agent->claim.store);
+	return 0;
+}
+
+static int request_status(struct lf_agent *agent, const char *args, char *text, size_t size,
+                          struct lf_error *err)
+{
+	(void)args;
+	(void)err;
+	(void)snprintf(text, size, "pid=%d segments=%zu sequence=%llu interval_ms=%d observe=%d store=%s",
+	               (int)getpid(), lf_drain_segments(agent->drain),
+	               (unsigned long long)lf_drain_sequence(agent->drain), agent->interval_ms,
+	               agent->observe, agent->claim.store);
+	return 0;
+}
+
+static const struct verb {
+	const char *name;
+	int (*run)(struct lf_agent *agent, const char *args, char *text, size_t size,
+	           struct lf_error *err);
+} verbs[] = {
+	{ "drain", request_drain }, { "mute", request_mute },     { "unmute", request_unmute },
+	{ "store", request_store }, { "status", request_status },
+};
+
+static const struct verb *find_verb(const char *request, size_t len)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (strlen(verbs[i].name) == len && memcmp(verbs[i].name, request, len) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+static void handle_request(void *arg, const char *request, char *reply, size_t size)
+{
+	size_t len = strcspn(request, " ");
+	const struct verb *verb = find_verb(request, len);
+	struct lf_error err = { "" };
+	char text[LF_CONTROL_LINE_MAX] = "";
+	int rc = verb ? verb->run(arg, request[len] ? request + len + 1 : "", text, sizeof(text), &err) :
+	                lf_fail(&err, -EINVAL, "no such request");
+
+	if (rc < 0)
+		(void)snprintf(reply, size, "error %s", err.text);
+	else
+		(void)snprintf(reply, size, "ok%s%s", text[0] ? " " : "", text);
+}
+
+/* ---- Opening ---- */
+
+static int open_drain(struct lf_rundir *dir, void *arg, struct lf_error *err)
+{
+	struct lf_agent *agent = arg;
+	struct lf_drain_options options = {
+		.reporter = agent->reporter,
+		.tally = true,
+		.observe_for = agent->observe ? agent->claim.store : NULL,
+	};
+
+	return lf_drain_open(&agent->drain, dir, agent->store, &options, err);
+}
+
+static int open_base(struct lf_agent *agent, struct lf_error *err)
+{
+	static const struct timespec pause = { 0, LOCK_PAUSE_MS * 1000000L };
+	int rc = lf_rundir_open(&agent->dir, agent->claim.base, LF_RUNDIR_CREATE, err);
+
+	if (rc < 0)
+		return rc;
+	rc = lf_rundir_lock(agent->dir, err);
+	for (int tries = 0; rc == -EBUSY && tries < LOCK_TRIES; tries++) {
+		(void)nanosleep(&pause, NULL);
+		rc = lf_rundir_lock(agent->dir, err);
+	}
+	return rc < 0 ? rc : open_drain(agent->dir, agent, err);
+}
+
+static int open_directory(struct lf_agent *agent, struct lf_error *err)
+{
+	if (agent->place == LF_AGENT_BASE_DIRECTORY)
+		return open_base(agent, err);
+	return lf_rundir_create_own(&agent->dir, agent->claim.base, open_drain, agent, err);
+}
+
+static int open_store(struct lf_agent *agent, bool *failed, struct lf_error *err)
+{
+	int rc = lf_store_open(&agent->store, agent->observe ? LF_STORE_MEMORY : agent->claim.store,
+	                       LF_STORE_WRITE, err);
+
+	if (failed)
+		*failed = rc < 0;
+	return rc;
+}
+
+static void open_control(struct lf_agent *agent)
+{
+	struct lf_error err;
+
+	if (lf_control_listen(&agent->control, lf_rundir_fd(agent->dir), handle_request, agent, &err) <
+	    0)
+		lf_say(&agent->reporter, "in run directory '%s', %s", lf_rundir_path(agent->dir), err.text);
+}
+
+/* Releases without the last drain: for what was not opened to the end. */
+static void release(struct lf_agent *agent)
+{
+	lf_control_close(agent->control);
+	lf_drain_close(agent->drain);
+	lf_rundir_close(agent->dir);
+	lf_store_close(agent->store);
+	free(agent);
+}
+
+int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
+                  bool *store_failed, struct lf_error *err)
+{
+	struct lf_agent *agent = calloc(1, sizeof(*agent));
+	int rc;
+
+	if (store_failed)
+		*store_failed = false;
+	if (!agent)
+		return lf_fail(err, -ENOMEM, "there is no memory for the agent");
+	agent->reporter = options->reporter;
+	agent->place = options->place;
+	agent->observe = options->observe;
+	agent->interval_ms = options->interval_ms ? (int)options->interval_ms : LF_DRAIN_INTERVAL_MS;
+	rc = lf_claim_init(&agent->claim, options->store_path, options->base_dir, err);
+	if (rc == 0)
+		rc = open_store(agent, store_failed, err);
+	if (rc == 0)
+		rc = open_directory(agent, err);
+	if (rc < 0) {
+		release(agent);
+		return rc;
+	}
+	(void)lf_store_changed_elsewhere(agent->store);
+	publish(agent);
+	open_control(agent);
+	*out = agent;
+	return 0;
+}
+
+/* ---- Working ---- */
+
+static void adopt(struct lf_agent *agent, int64_t now)
+{
+	if (agent->observe || agent->store_lost || now < agent->next_adopt_ms)
+		return;
+	lf_adopt_all(&agent->claim, agent->store, &agent->reporter);
+	agent->next_adopt_ms = agent->place == LF_AGENT_BASE_DIRECTORY ? now + ADOPT_INTERVAL_MS :
+	                                                                 INT64_MAX;
+}
+
+static void look(struct lf_agent *agent, int64_t now)
+{
+	if (now < agent->next_drain_ms)
+		return;
+	adopt(agent, now);
+	(void)lf_agent_drain(agent);
+	if (lf_store_changed_elsewhere(agent->store))
+		publish(agent);
+	agent->next_drain_ms = monotonic_ms() + agent->interval_ms;
+}
+
+static int time_left(const struct lf_agent *agent, int64_t now, int64_t end)
+{
+	int64_t until = agent->next_drain_ms < end ? agent->next_drain_ms : end;
+
+	return until > now ? (int)(until - now) : 0;
+}
+
+int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms)
+{
+	struct pollfd fds[2 + LF_CONTROL_CLIENTS];
+	int64_t now = monotonic_ms();
+	int64_t end = timeout_ms < 0 ? INT64_MAX : now + timeout_ms;
+
+	for (;;) {
+		size_t count = 0;
+
+		look(agent, now);
+		now = monotonic_ms();
+		fds[0] = (struct pollfd){ fd, POLLIN, 0 };
+		if (agent->control)
+			count = lf_control_fds(agent->control, fds + 1);
+		if (poll(fds, 1 + count, time_left(agent, now, end)) < 0)
+			return -errno;
+		if (agent->control)
+			lf_control_handle(agent->control, fds + 1, count);
+		if (fds[0].revents)
+			return 1;
+		now = monotonic_ms();
+		if (now >= end)
+			return 0;
+	}
+}
+
+/* ---- Closing ---- */
+
+static void leave(struct lf_agent *agent)
+{
+	if (!lf_rundir_is_empty(agent->dir))
+		return;
+	if (lf_rundir_is_own(agent->dir))
+		(void)lf_rundir_remove(agent->dir);
+	else if (!agent->observe)
+		lf_stamp_remove(lf_rundir_fd(agent->dir));
+}
+
+void lf_agent_close(struct lf_agent *agent)
+{
+	if (!agent)
+		return;
+	(void)lf_agent_drain(agent);
+	lf_control_close(agent->control);
+	agent->control = NULL;
+	leave(agent);
+	release(agent);
+}

@@ -1,0 +1,73 @@
+/* Draining: what the segments of one run directory have counted goes into the store, exactly once.
+ *
+ * A drain reads every segment, compares it with its watermark (what was drained before), and commits
+ * the differences and the new watermarks in one transaction.  A segment whose owner is dead goes
+ * through these steps, each of which may be the last thing that this agent ever does:
+ *
+ *   1. dead, then read to the end   nothing happened yet: the next agent does the same
+ *   2. committed, as retired        counts are in: the next agent only removes the file
+ *   3. stamp written
+ *   4. file unlinked                a row without a file: the next agent drops it
+ *   5. row dropped
+ *
+ * What cannot be trusted goes to quarantine/ and is told; what was drained of it before stays.
+ * The caller holds the directory's lock.  One thread.
+ */
+#ifndef LOGFOLD_CORE_DRAIN_H
+#define LOGFOLD_CORE_DRAIN_H
+
+#include "agent/core/reporter.h"
+#include "agent/core/rundir.h"
+#include "agent/store/store.h"
+
+struct lf_drain;
+
+/* Where a test may end the world. */
+enum lf_drain_point {
+	LF_DRAIN_ADDED,     /* all is in the transaction */
+	LF_DRAIN_COMMITTED,
+	LF_DRAIN_STAMPED,
+	LF_DRAIN_UNLINKED,
+	LF_DRAIN_DROPPED,
+};
+
+/* For tests. */
+struct lf_drain_hooks {
+	uint64_t (*now_ms)(void *arg);
+	void (*at)(void *arg, enum lf_drain_point point);
+	void *arg;
+};
+
+struct lf_drain_options {
+	struct lf_reporter reporter;
+	bool tally;                         /* LF_ADD_TALLY */
+	const char *observe_for;            /* not NULL: the store is only in memory, and this is the path of
+	                                     * the one that a later agent shall drain into.  Nothing is
+	                                     * retired, unlinked or moved */
+	const struct lf_drain_hooks *hooks; /* NULL: the real clock */
+};
+
+/* Takes the directory for the store: compares its stamp with the store's history, mints a new
+ * incarnation where the store has been set back, tells the gap, loads the watermarks, and stamps the
+ * directory.  `dir` stays the caller's and must outlive the drain. */
+LF_MUST_CHECK int lf_drain_open(struct lf_drain **out, struct lf_rundir *dir,
+                                struct lf_store *store, const struct lf_drain_options *options,
+                                struct lf_error *err);
+void lf_drain_close(struct lf_drain *drain); /* NULL is fine */
+
+/* The same again, for a store that was opened in the place of the one that this drain knew. */
+LF_MUST_CHECK int lf_drain_rebase(struct lf_drain *drain, struct lf_store *store,
+                                  struct lf_error *err);
+
+/* Drains all that is there.  When it fails, the counts that are not in the store wait in their
+ * segments.  What concerns one segment alone is told to the reporter and is no failure. */
+LF_MUST_CHECK int lf_drain_run(struct lf_drain *drain, struct lf_store *store,
+                               struct lf_error *err);
+
+/* The store's drain sequence after the last commit of this drain. */
+uint64_t lf_drain_sequence(const struct lf_drain *drain);
+
+/* How many segments lie in the directory, as of the last run. */
+size_t lf_drain_segments(const struct lf_drain *drain);
+
+#endif

@@ -1,0 +1,74 @@
+/* What the files of the drain share.  Nobody else includes this. */
+#ifndef LOGFOLD_CORE_DRAIN_INTERNAL_H
+#define LOGFOLD_CORE_DRAIN_INTERNAL_H
+
+#include "agent/core/drain.h"
+#include "agent/core/owner.h"
+#include "agent/map/reader.h"
+
+/* What the next transaction has to do for a segment. */
+enum lf_drain_work {
+	LF_WORK_NONE,
+	LF_WORK_ADD,    /* its counters moved */
+	LF_WORK_FINISH, /* its owner is dead: its counters and its unfinished lines, for the last time */
+	LF_WORK_REMOVE, /* finished already: the file and the row go */
+	LF_WORK_FORGET, /* the file is gone: so is the row */
+};
+
+struct lf_drain_segment {
+	char name[LF_SEGMENT_NAME_MAX];
+	struct lf_process_id owner;
+	struct lf_reader *reader; /* NULL before the first reading */
+	struct lf_counters drained;
+	enum lf_drain_work work;
+	bool listed;  /* the file is there */
+	bool retired; /* committed as drained to the end */
+	bool refused; /* not to be trusted: never looked at again */
+	bool told;    /* that something is wrong, which may pass */
+	bool broken;  /* what lf_drain_add() failed on was the segment, not the store */
+	bool in_store; /* it has a row there */
+	bool over;    /* file and row are gone */
+};
+
+struct lf_drain {
+	struct lf_rundir *dir;
+	struct lf_drain_options options;
+	struct lf_host host;
+	uint64_t now_ms; /* of the drain that is going on */
+	char store_path[PATH_MAX];
+	struct lf_incarnation at; /* as of the last commit */
+	size_t count, room;
+	struct lf_drain_segment **segments; /* sorted by name */
+	unsigned without_room;              /* processes found in this drain that could not count */
+	bool stamp_failed;                  /* and that was told */
+};
+
+/* drain.c */
+void lf_drain_reach(const struct lf_drain *drain, enum lf_drain_point point);
+/* Moves a file away, whatever its name is, and tells why. */
+void lf_drain_quarantine(struct lf_drain *drain, const char *name, const char *reason);
+
+/* drain_table.c: the segments that are known */
+struct lf_drain_segment *lf_drain_find(struct lf_drain *drain, const char *name);
+/* NULL without memory. */
+struct lf_drain_segment *lf_drain_learn(struct lf_drain *drain, const char *name);
+/* Takes those off the table that `is_over` says yes to. */
+void lf_drain_forget(struct lf_drain *drain, bool (*is_over)(const struct lf_drain_segment *));
+/* Looks which files are there. */
+int lf_drain_list(struct lf_drain *drain, struct lf_error *err);
+
+/* drain_stamp.c: whose directory it is, and how far it was drained */
+int lf_drain_attach(struct lf_drain *drain, struct lf_store *store, struct lf_error *err);
+int lf_drain_stamp(struct lf_drain *drain, struct lf_store *store, struct lf_error *err);
+
+/* drain_read.c: what there is to do for a segment */
+void lf_drain_examine(struct lf_drain *drain, struct lf_drain_segment *segment);
+/* Moves the segment away and never looks at it again. */
+void lf_drain_refuse(struct lf_drain *drain, struct lf_drain_segment *segment, const char *reason);
+
+/* drain_add.c: what a segment counted since, into the transaction.  Sets `broken` when it cannot be
+ * trusted after all; `err` has the reason. */
+int lf_drain_add(struct lf_drain *drain, struct lf_drain_segment *segment, struct lf_store *store,
+                 struct lf_error *err);
+
+#endif

@@ -1,0 +1,173 @@
+/* What a command does to all agents of a store, and where there is none. */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "agent/core/adopt.h"
+#include "agent/core/agent.h"
+#include "agent/core/control.h"
+#include "agent/core/publish.h"
+
+enum {
+	MUTE_TIMEOUT_MS = 2000,
+	DRAIN_TIMEOUT_MS = 10000,
+	TRIES = 20, /* a lock without an agent behind it: somebody is adopting the directory */
+	PAUSE_MS = 50,
+};
+
+struct visit {
+	struct lf_claim claim;
+	struct lf_store *store; /* NULL: it cannot be opened, only agents are asked */
+	const struct lf_reporter *reporter;
+	const char *request;
+	int answered;
+};
+
+static bool is_nobody(int rc)
+{
+	return rc == -ENOENT || rc == -ECONNREFUSED || rc == -ECONNRESET;
+}
+
+/* Asks the agent that holds the directory, if one does.  0: it was asked; -ENOENT: nobody is there. */
+static int ask(struct visit *visit, const struct lf_rundir *dir, int timeout_ms)
+{
+	struct lf_error err;
+	int rc = lf_control_ask(lf_rundir_fd(dir), visit->request, timeout_ms, NULL, 0, &err);
+
+	if (is_nobody(rc))
+		return -ENOENT;
+	if (rc < 0)
+		lf_say(visit->reporter, "the agent of '%s' did not do it: %s", lf_rundir_path(dir),
+		       err.text);
+	else
+		visit->answered++;
+	return 0;
+}
+
+static struct lf_rundir *open_ours(const struct visit *visit, const char *path)
+{
+	struct lf_rundir *dir;
+
+	if (lf_rundir_open(&dir, path, LF_RUNDIR_EXISTING, NULL) < 0)
+		return NULL;
+	if (lf_claim_covers(&visit->claim, dir) > 0)
+		return dir;
+	lf_rundir_close(dir);
+	return NULL;
+}
+
+/* ---- Draining ---- */
+
+static int drain_one(void *arg, const char *path)
+{
+	struct visit *visit = arg;
+	struct lf_rundir *dir = open_ours(visit, path);
+
+	if (dir && ask(visit, dir, DRAIN_TIMEOUT_MS) == -ENOENT && visit->store)
+		lf_adopt_one(&visit->claim, dir, visit->store, visit->reporter);
+	lf_rundir_close(dir);
+	return 0;
+}
+
+int lf_drain_everywhere(const struct lf_everywhere *where)
+{
+	struct visit visit = { .reporter = &where->reporter, .request = "drain" };
+	struct lf_error err;
+	int rc = lf_claim_init(&visit.claim, where->store_path, where->base_dir, &err);
+
+	if (rc == 0 && lf_store_open(&visit.store, visit.claim.store, LF_STORE_WRITE, &err) < 0)
+		lf_say(&where->reporter, "%s", err.text);
+	if (rc == 0)
+		rc = lf_rundir_each(visit.claim.base, drain_one, &visit, &err);
+	if (rc < 0)
+		lf_say(&where->reporter, "%s", err.text);
+	lf_store_close(visit.store);
+	return visit.answered;
+}
+
+/* ---- Muting ---- */
+
+/* Publishes from here.  -EBUSY when somebody holds the directory. */
+static int publish_here(const struct visit *visit, struct lf_rundir *dir)
+{
+	struct lf_error err;
+	int rc = lf_rundir_lock(dir, &err);
+
+	if (rc == -EBUSY)
+		return rc;
+	if (rc == 0) {
+		rc = lf_publish(visit->store, dir, &err);
+		lf_rundir_unlock(dir);
+	}
+	if (rc < 0 && rc != -ENOENT)
+		lf_say(visit->reporter, "%s", err.text);
+	return 0;
+}
+
+static int mute_one(void *arg, const char *path)
+{
+	static const struct timespec pause = { 0, PAUSE_MS * 1000000L };
+	struct visit *visit = arg;
+	struct lf_rundir *dir = open_ours(visit, path);
+	int rc = -EBUSY;
+
+	if (!dir)
+		return 0;
+	/* Who holds the lock has a socket, or is done in a moment. */
+	for (int tries = 0; rc == -EBUSY && tries < TRIES; tries++) {
+		if (ask(visit, dir, MUTE_TIMEOUT_MS) == 0)
+			break;
+		rc = publish_here(visit, dir);
+		if (rc == -EBUSY)
+			(void)nanosleep(&pause, NULL);
+		else
+			break;
+		if (tries == TRIES - 1)
+			lf_say(visit->reporter, "run directory '%s' is held by an agent that cannot be "
+			                        "reached: its processes obey after its next look at the store",
+			       path);
+	}
+	lf_rundir_close(dir);
+	return 0;
+}
+
+static int set_in_store(struct visit *visit, const char *namespace, const char *hash, bool muted,
+                        struct lf_error *err)
+{
+	char writer[LF_WRITER_MAX];
+	struct lf_flag_change change = { namespace, hash, !muted, writer };
+	bool changed;
+	int rc;
+
+	/* Not made for this: in a new store there is nothing to mute. */
+	rc = lf_store_open(&visit->store, visit->claim.store, LF_STORE_READ_ONLY, err);
+	if (rc < 0)
+		return rc;
+	lf_store_close(visit->store);
+	visit->store = NULL;
+	rc = lf_store_open(&visit->store, visit->claim.store, LF_STORE_WRITE, err);
+	if (rc < 0)
+		return rc;
+	lf_flags_writer(writer);
+	return lf_store_set_flags(visit->store, &change, &changed, err);
+}
+
+int lf_mute_everywhere(const struct lf_everywhere *where, const char *namespace, const char *hash,
+                       bool muted, struct lf_error *err)
+{
+	struct visit visit = { .reporter = &where->reporter };
+	char request[LF_NAMESPACE_MAX + LF_HASH_CHARS + 16];
+	int rc;
+
+	if (snprintf(request, sizeof(request), "%s %s %s", muted ? "mute" : "unmute", namespace,
+	             hash) >= (int)sizeof(request))
+		return lf_fail(err, -EINVAL, "'%s' in namespace '%s' is no entry", hash, namespace);
+	visit.request = request;
+	rc = lf_claim_init(&visit.claim, where->store_path, where->base_dir, err);
+	if (rc == 0)
+		rc = set_in_store(&visit, namespace, hash, muted, err);
+	if (rc == 0)
+		rc = lf_rundir_each(visit.claim.base, mute_one, &visit, err);
+	lf_store_close(visit.store);
+	return rc;
+}

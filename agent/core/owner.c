@@ -1,0 +1,67 @@
+#include "agent/core/owner.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void lf_host_read(struct lf_host *out)
+{
+	struct lf_process_id self;
+
+	lf_process_id_read(&self);
+	memcpy(out->boot_id, self.boot_id, sizeof(out->boot_id));
+	out->pid_namespace = self.pid_namespace;
+}
+
+static bool is_known(const char boot_id[33])
+{
+	return strspn(boot_id, "0") != 32;
+}
+
+bool lf_owner_is_of_another_boot(const struct lf_host *host, const struct lf_process_id *owner)
+{
+	return is_known(host->boot_id) && is_known(owner->boot_id) &&
+	       strcmp(host->boot_id, owner->boot_id) != 0;
+}
+
+/* Without /proc, or where it hides other users' processes, only the id itself can be asked for. */
+static bool is_gone(pid_t pid)
+{
+	return kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+static bool process_is_dead(const struct lf_process_id *owner)
+{
+	char path[32], text[1024], state = 0;
+	uint64_t threads = 0, start_time = 0;
+	ssize_t len;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%u/stat", owner->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return is_gone((pid_t)owner->pid);
+	len = read(fd, text, sizeof(text));
+	(void)close(fd);
+	if (len <= 0)
+		return is_gone((pid_t)owner->pid);
+	if (!lf_process_stat_parse((struct lf_text){ text, (size_t)len }, &state, &threads,
+	                           &start_time))
+		return false;
+	if (owner->start_time && start_time != owner->start_time)
+		return true; /* the id was given to another process */
+	return (state == 'Z' || state == 'X') && threads <= 1;
+}
+
+bool lf_owner_is_dead(const struct lf_host *host, const struct lf_process_id *owner,
+                      uint64_t pid_namespace)
+{
+	if (lf_owner_is_of_another_boot(host, owner))
+		return true;
+	if (pid_namespace == 0 || pid_namespace != host->pid_namespace)
+		return false; /* its process id means nothing to us */
+	return owner->pid > 0 && owner->pid <= INT32_MAX && process_is_dead(owner);
+}

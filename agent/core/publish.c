@@ -1,0 +1,101 @@
+#include "agent/core/publish.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/map/flags.h"
+
+struct rows {
+	struct lf_flags_row *row;
+	size_t count, room;
+};
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Anybody may write to the store: what is no hash flags nothing. */
+static bool parse_hash(struct lf_text hash, struct lf_id *out)
+{
+	if (hash.len != LF_HASH_CHARS)
+		return false;
+	for (size_t i = 0; i < LF_ID_BYTES; i++) {
+		int high = hex_digit(hash.data[2 * i]), low = hex_digit(hash.data[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		out->bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	return true;
+}
+
+static int add_row(void *arg, const struct lf_entry *entry)
+{
+	struct rows *rows = arg;
+	char namespace[LF_NAMESPACE_MAX + 1] = "";
+	struct lf_flags_row *row;
+
+	if (rows->count == rows->room) {
+		size_t room = rows->room ? 2 * rows->room : 64;
+		struct lf_flags_row *grown = realloc(rows->row, room * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		rows->row = grown;
+		rows->room = room;
+	}
+	row = &rows->row[rows->count];
+	if (entry->namespace.len > LF_NAMESPACE_MAX || !parse_hash(entry->hash, &row->id))
+		return 0;
+	memcpy(namespace, entry->namespace.data, entry->namespace.len);
+	row->namespace_key = lf_flags_namespace_key(namespace);
+	row->verdict = LF_VERDICT_MUTED;
+	rows->count++;
+	return 0;
+}
+
+static int publish_rows(const struct lf_rundir *dir, const struct rows *rows, struct lf_error *err)
+{
+	int rc;
+	struct lf_flags *flags = lf_flags_map(lf_rundir_fd(dir), 1, &rc);
+
+	if (!flags)
+		return lf_fail(err, rc, "the flags table in '%s' cannot be used, so nothing is muted there: "
+		                        "%s", lf_rundir_path(dir), strerror(-rc));
+	rc = lf_flags_publish(flags, rows->row, rows->count);
+	lf_flags_unmap(flags);
+	if (rc == -ENOSPC)
+		return lf_fail(err, rc, "%zu messages are muted, but the flags table in '%s' holds %d: "
+		                        "unmute some, until then the last ones are not obeyed",
+		               rows->count, lf_rundir_path(dir), LF_FLAGS_ROWS_MAX);
+	return rc < 0 ? lf_fail(err, rc, "the flags table in '%s' cannot be written: %s",
+	                        lf_rundir_path(dir), strerror(-rc)) : 0;
+}
+
+int lf_publish(struct lf_store *store, const struct lf_rundir *dir, struct lf_error *err)
+{
+	static const struct lf_query muted = { .muted_only = true, .order = LF_BY_KEY };
+	struct rows rows = { NULL, 0, 0 };
+	int rc = lf_store_each(store, &muted, add_row, &rows, err);
+
+	if (rc == -ENOMEM)
+		rc = lf_fail(err, rc, "there is no memory to publish what is muted");
+	if (rc == 0)
+		rc = publish_rows(dir, &rows, err);
+	free(rows.row);
+	return rc;
+}
+
+void lf_flags_writer(char out[LF_WRITER_MAX])
+{
+	char host[65] = "";
+
+	if (gethostname(host, sizeof(host) - 1) < 0 || !host[0])
+		(void)strcpy(host, "localhost");
+	(void)snprintf(out, LF_WRITER_MAX, "%s:agent", host);
+}
