@@ -26,15 +26,15 @@
  *       ESC bytes 0x20-0x2f, one of 0x30-0x7e; both may be missing.
  *     Of what is left the first 1344 bytes are escaped as hashing/utf8.h says, again to 1344 bytes.
  * A3. Blanks and CRs at the end and blanks at the start are dropped.
- * A4. \xHH with two of 0-9 a-f is an escape wherever it stands in a run: its four bytes count as
- *     one non-ASCII letter, not as digits, letters or a backslash, in B1, D7 and D12.
+ * A4. \xHH with two of 0-9 a-f is an escape, whoever wrote it.  It stands for a letter: its digits do
+ *     not count in D6, its backslash neither in D2 nor in D7.
  *
  * B. From left to right
  *
- * B1. A run is the longest sequence of bytes that are not ending (an escape never is one).  Its core
- *     is the run without the . ! ? at its end.  Each run is judged by D.  If it is variable, from
- *     its first byte to where the rule says, that becomes a placeholder and reading goes on behind
- *     it.  Else the run is written as it is.
+ * B1. A run is the longest sequence of bytes that are not ending.  Its core is the run without the
+ *     . ! ? at its end.  Each run is judged by D.  If it is variable, a placeholder is written for the
+ *     text from its first byte to where the rule says, and reading goes on there.  Else the run is
+ *     written as it is.
  * B2. One blank or several are written as one space.
  * B3. " ' ` are treated by E, other ending bytes are written as they are, but:
  *       < at the start of the literal text <*>: the three bytes become a placeholder.
@@ -52,8 +52,8 @@
  *
  * C1. If the output ends with "[ " or "( ", the space is taken back (a number with a field width).
  *     So is a space that is all that stands behind the joint when a ) or ] is read.
- * C2. If between joint and end there is nothing, or one of these seven (apart by two blanks here):
- *       ","  ":"  " "  ", "  " - "  and  "," or ", " between two " or between two '
+ * C2. If between joint and end there is nothing, or a comma, a colon, a space, a comma and a space,
+ *     a minus between two spaces, or a comma or a comma and a space between two " or between two ',
  *     the output is cut at the joint, and the new placeholder is the old one: a list is one.
  * C3. Else <*> is written.  If " (" was all that stood between the joint before and this one, this
  *     placeholder is bracketed and remembers the joint before; else none is bracketed any more.
@@ -69,7 +69,7 @@
  *     before the next byte 0x00-0x20, 0x7f or one of " ' < > ( ) [ ] { } | `, less any of . , ; : ! ?
  *     at its end; but what is in brackets right behind //, [ to ] without blank, [ and ] between,
  *     belongs to it (the address of a host).
- * D2. C:\dir: the run is one letter, a backslash that starts no escape follows the colon.  Ends
+ * D2. C:\dir: the run is one letter, and a backslash that starts no escape follows.  Ends
  *     with the core of the run behind the colon.
  * D3. host.tld:80, file.c:12: a digit follows, and the run ends with a word byte, a dot and one to
  *     five of a-z.  Ends with the run.
@@ -115,17 +115,18 @@
  * E1. A " inside an open quotation (E3) is written and ends it.  A quote behind <*> or a byte that
  *     is not ending is written, that is all.
  * E2. Else it opens a quoted word if the next such quote (for ` also ') comes before any byte
- *     0x00-0x20 or 0x7f and has neither <*> nor a word byte behind it.  If the text between is a value, a
- *     placeholder is written for it, between the two quotes; reading goes on behind the second.
+ *     0x00-0x20 or 0x7f and has neither <*> nor a word byte behind it.  If the text between is a
+ *     value, a placeholder is written for it, between the two quotes; reading goes on behind the
+ *     second.
  * E3. A quote with no quoted word, or with one that is no value, is written, and reading goes on
  *     behind it; a " then starts an open quotation.
  *     A quoted word is no value when it is a key: the quote is " or ', the next byte but blanks is a
  *     : and the last byte but blanks before it is { or , or nothing.  Then the joint is forgotten,
  *     as if no placeholder had been written yet: a list of values does not go on in the next key.
  *     Otherwise, if it has a key, it is a value unless it is constant (E4) or the key is a message
- *     key (E5).  It has one when = stands before it as in D13, before which the key
- *     ends; or when the last byte but blanks before it is a : and the last but blanks before
- *     that is " or ', before which the key ends.
+ *     key (E5).  It has one when = stands before it as in D13, before which the key ends; or when the
+ *     last byte but blanks before it is a : and the last but blanks before that is " or ', before
+ *     which the key ends.
  *     Without a key it is a value if it holds a word byte.
  * E4. Constant: of a-z _ + - only (also nothing at all); or without ASCII letter and non-ASCII byte;
  *     or one of True False TRUE FALSE None NULL Null Yes No YES NO On Off ON OFF.  In D13 it is the
@@ -148,7 +149,7 @@
 /* Masks one line, which is given without its newline.  Writes at most LF_TEMPLATE_MAX bytes, valid
  * UTF-8 without NUL, and returns how many; what stands in `out` behind them means nothing.  `hash`
  * receives a 64-bit hash of what was written, for table look-ups within this process; it is no part
- * of the contract and differs between machines.
+ * of the contract and may differ between machines.
  *
  * Takes time proportional to the line, no heap, no lock, and below 512 bytes of stack; keeps no
  * state and leaves errno alone, so that it may run in any thread and in a signal handler.  `out`

@@ -68,7 +68,8 @@ Test(mask, addresses_of_every_kind_are_variable)
 Test(mask, urls_and_paths_are_variable)
 {
 	MASKED("see https://[::1]:8/x?y=z, (ftp://a/b).", "see <*>, (<*>).");
-	MASKED("open /etc/x and ./a or ~bob/c or a/b/c or a/b.c on /", "open <*> and <*> or <*> or <*> or <*> on <*>");
+	MASKED("open /etc/x and ./a or ~bob/c or a/b/c or a/b.c on /",
+	       "open <*> and <*> or <*> or <*> or <*> on <*>");
 	MASKED("GET /find?q=a,b:c&d=e HTTP/1.1", "GET <*>");
 	MASKED("C:\\Users\\bob; \\\\host\\share", "<*>; <*>");
 	MASKED("</p> a/b dom\\user org.example.Main", "</p> a/b dom\\user <*>");
