@@ -5,7 +5,9 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
+import time
 
 import pytest
 
@@ -310,6 +312,139 @@ def test_between_and_outside_functions_a_dynsym_names_nothing(lookup):
     answers = run(lookup, "/bin/bash", input="\n".join(map("{:x}".format, outside))).splitlines()
     assert len(outside) > 100
     assert set(answers) == {"-"}
+
+
+ASSEMBLY = """
+        .macro function name, bytes
+        .type \\name, %function
+        \\name: .zero \\bytes
+        .size \\name, \\bytes
+        .endm
+        .globl bare, last, outer
+        .section .one, "ax"
+        function before, 4
+bare:   .zero 8
+        function after, 4
+        .type outer, %function
+outer:  .zero 4
+        function inner, 4
+        .zero 4
+        .size outer, 12
+        .globl first_version
+        function first_version, 4
+        .symver first_version, versioned@@V1, remove
+        .section .two, "ax"
+last:   .zero 4
+        .section .three, "ax"
+nobody: .zero 4
+"""
+
+
+@pytest.fixture(scope="session")
+def assembled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("assembled")
+    (folder / "code.s").write_text(ASSEMBLY)
+    (folder / "versions").write_text("V1 { global: *; local: before; after; inner; };")
+    library = gcc(folder / "library.so", "-shared", "-nostdlib", folder / "code.s",
+                  f"-Wl,--version-script={folder / 'versions'}", "-Wl,--hash-style=gnu")
+    starts = {}
+    for line in run("nm", "--defined-only", library).splitlines():
+        start, _, name = line.rpartition(" ")
+        starts[name.split("@")[0]] = int(start.split()[0], 16)
+    return library, starts
+
+
+def look_up(lookup, path, *addresses):
+    return run(lookup, path, input="".join(f"{address:x}\n" for address in addresses)).split()
+
+
+@pytest.mark.parametrize("label, offset, name", [
+    ("bare", 7, "bare"),            # no size: to the next function
+    ("after", 3, "after"),
+    ("outer", 3, "outer"),
+    ("inner", 3, "inner"),          # a function within a function
+    ("outer", 8, "outer"),          # and behind it again
+    ("versioned", 1, "versioned"),  # in the .symtab it is versioned@@V1, remove
+    ("last", 3, "last"),            # no size: not beyond its section
+    ("nobody", 1, "-"),
+])
+def test_a_function_covers_its_size_or_without_one_what_is_up_to_the_next_in_its_section(
+        lookup, assembled, label, offset, name):
+    library, starts = assembled
+    assert look_up(lookup, library, starts[label] + offset) == [name]
+
+
+def test_in_a_dynsym_a_function_without_size_covers_nothing_as_what_follows_is_unknown(
+        lookup, assembled, tmp_path):
+    library, starts = assembled
+    stripped = tmp_path / "stripped.so"
+    run("strip", "-s", library, "-o", stripped)
+    assert look_up(lookup, stripped, starts["bare"] + 1, starts["outer"] + 1) == ["-", "outer"]
+
+
+# Files made by hand, byte by byte.
+
+CODE, NAMES = 0x1000, b"\0one\0two\0"
+
+
+def symbol(name, start, size, info=0x12, section=1):
+    return struct.pack("<IBBHQQ", name, info, 0, section, start, size)
+
+
+def section(kind, offset, size, link=0, entry=0):
+    return struct.pack("<IIQQQQIIQQ", 0, kind, 0, 0, offset, size, link, 0, 1, entry)
+
+
+def elf(path, symbols, names=NAMES, *, link=2, entry=24, shnum=3, behind=b""):
+    """Header, one executable segment, three sections: none, .symtab, .strtab."""
+    table = bytes(24) + symbols
+    names_at = 64 + 56 + len(table)
+    sections_at = names_at + len(names) + len(behind)
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 3, 62, 1, 0, 64, sections_at, 0, 64,
+                         56, 1, 64, shnum, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, CODE, CODE, 1 << 30, 1 << 30, 4096)
+    path.write_bytes(header + segment + table + names + behind +
+                     section(0, 0, 3) + section(2, 64 + 56, len(table), link, entry) +
+                     section(3, names_at, len(names)) + section(3, names_at, len(names)))
+    return path
+
+
+@pytest.mark.parametrize("options, answers", [
+    ({}, ["one", "two"]),
+    ({"shnum": 0}, ["one", "two"]),           # the first section has the number, as it is large
+    ({"shnum": 0xffff}, ["-", "-"]),          # more sections than the file has room for
+    ({"link": 3}, ["-", "-"]),                # names in a section that does not count
+    ({"link": 0}, ["-", "-"]),                # names in a section that is no table of names
+    ({"link": 0xffffffff}, ["-", "-"]),
+    ({"entry": 0}, ["-", "-"]),
+    ({"entry": 25}, ["-", "-"]),
+    ({"names": b"\0one\0two"}, ["one", "-"]),  # a name without end
+    ({"names": b"\0one\0", "behind": b"two\0"}, ["one", "-"]),  # a name outside the table
+], ids=str)
+def test_a_file_that_lies_about_its_tables_gives_no_names(lookup, tmp_path, options, answers):
+    path = elf(tmp_path / "file", symbol(1, CODE, 16) + symbol(5, CODE + 16, 16), **options)
+    assert look_up(lookup, path, CODE + 3, CODE + 19) == answers
+
+
+def test_names_are_read_from_a_table_of_names_only(lookup, tmp_path):
+    info_byte_of_the_first_symbol = 24 + 4  # a name, if the .symtab were taken for its own names
+    path = elf(tmp_path / "file", symbol(info_byte_of_the_first_symbol, CODE, 16), link=1)
+    assert look_up(lookup, path, CODE) == ["-"]
+
+
+def test_of_a_million_functions_and_more_the_first_ones_keep_their_names(lookup, tmp_path):
+    most = 1 << 20
+    path = elf(tmp_path / "huge", b"".join(symbol(1, CODE + 16 * i, 16) for i in range(most + 5)))
+    named = [*range(8), *range(0, most, 4096), *range(most - 8, most)]
+    assert set(look_up(lookup, path, *(CODE + 16 * i for i in named))) == {"one"}
+    assert set(look_up(lookup, path, *(CODE + 16 * i for i in range(most, most + 6)))) == {"-"}
+
+
+def test_a_million_aliases_are_not_all_read(lookup, tmp_path):
+    path = elf(tmp_path / "aliases", symbol(1, CODE, 16) * 1000000)
+    started = time.monotonic()
+    assert look_up(lookup, path, *[CODE + 1] * 500) == ["one"] * 500
+    assert time.monotonic() - started < 5
 
 
 # What may never happen in a host.
