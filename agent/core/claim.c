@@ -14,6 +14,19 @@ static bool is_default_store(const char *path)
 	       lf_store_real_path(standard, real, NULL) == 0 && strcmp(real, path) == 0;
 }
 
+/* Made when it is missing, as the default one is. */
+static int named_base(const char *path, char out[PATH_MAX], struct lf_error *err)
+{
+	struct lf_rundir *dir;
+	int rc = lf_rundir_open(&dir, path, LF_RUNDIR_CREATE, err);
+
+	if (rc < 0)
+		return rc;
+	(void)strcpy(out, lf_rundir_path(dir));
+	lf_rundir_close(dir);
+	return 0;
+}
+
 int lf_claim_init(struct lf_claim *out, const char *store_path, const char *base_dir,
                   struct lf_error *err)
 {
@@ -27,11 +40,7 @@ int lf_claim_init(struct lf_claim *out, const char *store_path, const char *base
 		rc = lf_store_real_path(store_path ? store_path : path, out->store, err);
 	if (rc < 0)
 		return rc;
-	if (!base_dir)
-		rc = lf_rundir_base(out->base, err);
-	else if (!realpath(base_dir, out->base))
-		rc = lf_fail(err, -errno, "run directory '%s' cannot be reached: %s", base_dir,
-		             strerror(errno));
+	rc = base_dir ? named_base(base_dir, out->base, err) : lf_rundir_base(out->base, err);
 	out->takes_base = (named && named[0]) || is_default_store(out->store);
 	return rc;
 }
