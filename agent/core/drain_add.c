@@ -107,19 +107,20 @@ static int add_identity(const struct target *to, const struct lf_identity *ident
 	return lf_store_add_new(to->store, &what, &addition, to->flags, err);
 }
 
+static const struct lf_identity overflow_identity = {
+	{ LF_OVERFLOW_METHOD, sizeof(LF_OVERFLOW_METHOD) - 1 },
+	{ LF_OVERFLOW_TEMPLATE, sizeof(LF_OVERFLOW_TEMPLATE) - 1 },
+	{ LF_OVERFLOW_FRAME, sizeof(LF_OVERFLOW_FRAME) - 1 },
+};
+
 static int add_overflow(const struct target *to, struct lf_error *err)
 {
-	static const struct lf_identity overflow = {
-		{ LF_OVERFLOW_METHOD, sizeof(LF_OVERFLOW_METHOD) - 1 },
-		{ LF_OVERFLOW_TEMPLATE, sizeof(LF_OVERFLOW_TEMPLATE) - 1 },
-		{ LF_OVERFLOW_FRAME, sizeof(LF_OVERFLOW_FRAME) - 1 },
-	};
 	const struct lf_counts *seen = &lf_reader_counters(to->segment->reader)->overflow;
 
 	if (!differs(&to->segment->drained.overflow, seen))
 		return 0;
-	return add_identity(to, &overflow, LF_KIND_OVERFLOW, &to->segment->drained.overflow, seen,
-	                    err);
+	return add_identity(to, &overflow_identity, LF_KIND_OVERFLOW,
+	                    &to->segment->drained.overflow, seen, err);
 }
 
 /* The owner is dead: what its streams had begun is a line. */
@@ -137,12 +138,14 @@ static int add_tail(const struct target *to, unsigned i, struct lf_error *err)
 		to->segment->broken = true;
 	if (rc <= 0)
 		return rc;
+	one.of[tail.suppressed ? LF_MUTED : LF_PASSED] = 1;
+	if (tail.overflow)
+		return add_identity(to, &overflow_identity, LF_KIND_OVERFLOW, &none, &one, err);
 	identity = (struct lf_identity){
 		.method = tail.method,
 		.template = { masked, lf_mask(tail.line, masked, &hash) },
 		.frame = tail.frame,
 	};
-	one.of[tail.suppressed ? LF_MUTED : LF_PASSED] = 1;
 	return add_identity(to, &identity, LF_KIND_MASK1, &none, &one, err);
 }
 

@@ -12,13 +12,9 @@
 #ifndef LOGFOLD_HOOK_INLINE_PUTC_H
 #define LOGFOLD_HOOK_INLINE_PUTC_H
 
-#include <stdbool.h>
 #include <stdio.h>
 
 struct lf_process;
-
-/* Whether the main program imports __overflow. */
-bool lf_inline_putc_is_used(void);
 
 /* Before a call on the stream, made by the caller that returns to `ret`. */
 void lf_inline_putc_catch_up(struct lf_process *process, FILE *file, const void *ret);

@@ -5,7 +5,7 @@
 #include <sys/auxv.h>
 
 #include "agent/hook/console.h"
-#include "agent/hook/inline_putc.h"
+#include "agent/hook/imports.h"
 #include "agent/hook/libc.h"
 #include "agent/map/run_dir.h"
 #include "hashing/sys.h"
@@ -166,7 +166,7 @@ static struct lf_process *make(void)
 		return &nothing;
 	process = memory;
 	process->namespace_key = lf_flags_namespace_key(settings.namespace);
-	if (lf_inline_putc_is_used())
+	if (lf_main_imports("__overflow"))
 		process->attention = LF_ATTENTION_INLINE;
 	if (fill(process) < 0) {
 		(void)lf_sys_munmap(process, sizeof(*process));

@@ -477,8 +477,12 @@ int lf_reader_tail(struct lf_reader *reader, unsigned i, struct lf_reader_tail *
 	if (rc < 0)
 		return rc;
 	state = atomic_load_explicit(&tail.state, memory_order_relaxed);
-	if (!(state & LF_TAIL_BEGUN))
+	if (!(state & LF_TAIL_BEGUN) || (state & LF_TAIL_COUNTED))
 		return 0;
+	out->suppressed = state & LF_TAIL_SUPPRESSED;
+	out->overflow = tail.method == 0;
+	if (out->overflow)
+		return 1;
 	if ((state & LF_TAIL_LEN) > LF_TAIL_BYTES)
 		return bad("an unfinished line is longer than it can be", err);
 	rc = read_string(reader, tail.method, LF_METHOD_MAX, &room, &out->method, err);
@@ -488,6 +492,5 @@ int lf_reader_tail(struct lf_reader *reader, unsigned i, struct lf_reader_tail *
 		return rc;
 	memcpy(out->bytes, tail.bytes, state & LF_TAIL_LEN);
 	out->line = (struct lf_text){ out->bytes, state & LF_TAIL_LEN };
-	out->suppressed = state & LF_TAIL_SUPPRESSED;
 	return 1;
 }

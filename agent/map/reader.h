@@ -71,11 +71,12 @@ uint64_t lf_reader_first_seen_ms(const struct lf_reader *reader, uint32_t chunk,
 struct lf_reader_tail {
 	struct lf_text method, frame, line; /* the line: any bytes */
 	bool suppressed;
+	bool overflow; /* the map was full: it belongs to the overflow entry, and has no texts */
 	char room[LF_METHOD_MAX + LF_FRAME_MAX];
 	char bytes[LF_TAIL_BYTES];
 };
 
-/* 1: there is an open line; 0: there is none; -EBADMSG.  The file must be open. */
+/* 1: there is an open line that has not been counted; 0: there is none; -EBADMSG.  The file must be open. */
 LF_MUST_CHECK int lf_reader_tail(struct lf_reader *reader, unsigned i, struct lf_reader_tail *out,
                                  struct lf_error *err);
 
