@@ -40,8 +40,8 @@ enum lf_store_flags {
 	LF_STORE_READ_ONLY = 1, /* never created or changed; -ENOENT when it is not there */
 };
 
-/* Where the store is when nobody says: $XDG_STATE_HOME/logfold/entries.db, as root
- * /var/lib/logfold/entries.db. */
+/* Where the store is when nobody says: $XDG_STATE_HOME/logfold/entries.db where that is set; else as
+ * root /var/lib/logfold/entries.db, as another user ~/.local/state/logfold/entries.db. */
 LF_MUST_CHECK int lf_store_default_path(char out[PATH_MAX], struct lf_error *err);
 
 /* What lf_store_path() will say of a path, whether the file is there or not: absolute, without

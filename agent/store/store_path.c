@@ -16,10 +16,11 @@ int lf_store_default_path(char out[PATH_MAX], struct lf_error *err)
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 	int len;
 
-	if (geteuid() == 0)
-		len = snprintf(out, PATH_MAX, "/var/lib/logfold/entries.db");
-	else if (state && state[0] == '/')
+	/* Whoever sets the variable has said where, root too. */
+	if (state && state[0] == '/')
 		len = snprintf(out, PATH_MAX, "%s/logfold/entries.db", state);
+	else if (geteuid() == 0)
+		len = snprintf(out, PATH_MAX, "/var/lib/logfold/entries.db");
 	else if (home && home[0] == '/')
 		len = snprintf(out, PATH_MAX, "%s/.local/state/logfold/entries.db", home);
 	else
@@ -40,12 +41,13 @@ static int resolve_existing(const char *path, char out[PATH_MAX], const char **r
 		if (errno != ENOENT)
 			return -errno;
 		slash = strrchr(part, '/');
+		*rest = slash ? path + (slash - part) + 1 : path;
 		if (!slash)
-			return realpath(".", out) ? (*rest = path, 0) : -errno;
-		*rest = path + (slash - part) + 1;
-		*slash = '\0';
-		if (slash == part)
-			return out[0] = '/', out[1] = '\0', 0;
+			(void)strcpy(part, ".");
+		else if (slash == part)
+			(void)strcpy(part, "/");
+		else
+			*slash = '\0';
 	}
 	return 0;
 }
