@@ -10,7 +10,7 @@ static int choose(struct lf_catalog *chosen, const struct lf_place *place,
                   struct lf_error *err)
 {
 	struct lf_store *store = NULL;
-	int rc = lf_store_open(&store, place->store, LF_STORE_READ_ONLY, err);
+	int rc = lf_place_open(&store, place, err);
 
 	if (rc == 0)
 		rc = lf_catalog_init(chosen, store, options, selectors, err);
@@ -40,10 +40,8 @@ int lf_chosen_do(const struct lf_options *options,
 		status = LF_EXIT_USAGE;
 	if (rc == 0)
 		rc = lf_place_find(&place, options, &err);
-	if (rc == 0) {
-		lf_place_refresh(&place);
+	if (rc == 0)
 		rc = choose(&chosen, &place, options, selectors, &err);
-	}
 	if (rc == 0)
 		status = act(arg, &place, options, &chosen);
 	else

@@ -20,36 +20,34 @@ const struct lf_command *lf_command_find(const char *name)
 	return NULL;
 }
 
-static unsigned smallest(unsigned a, unsigned b, unsigned c)
+static unsigned smaller(unsigned a, unsigned b)
 {
-	unsigned low = a < b ? a : b;
-
-	return low < c ? low : c;
+	return a < b ? a : b;
 }
 
-/* How many letters must be added, dropped or changed to make one word the other. */
+/* How many letters must be added, dropped, changed, or swapped with their neighbour to make one word
+ * the other. */
 static unsigned edits(const char *from, const char *to)
 {
-	unsigned row[NAME_MAX_CHARS + 1];
-	size_t i, j, len = strlen(to);
+	unsigned far[NAME_MAX_CHARS + 1][NAME_MAX_CHARS + 1];
+	size_t i, j, from_len = strlen(from), to_len = strlen(to);
 
-	if (strlen(from) > NAME_MAX_CHARS || len > NAME_MAX_CHARS)
+	if (from_len > NAME_MAX_CHARS || to_len > NAME_MAX_CHARS)
 		return UINT_MAX;
-	for (j = 0; j <= len; j++)
-		row[j] = (unsigned)j;
-	for (i = 1; from[i - 1]; i++) {
-		unsigned above_left = row[0];
-
-		row[0] = (unsigned)i;
-		for (j = 1; j <= len; j++) {
-			unsigned above = row[j];
-
-			row[j] = smallest(above + 1, row[j - 1] + 1,
-					  above_left + (from[i - 1] != to[j - 1]));
-			above_left = above;
+	for (i = 0; i <= from_len; i++) {
+		for (j = 0; j <= to_len; j++) {
+			if (i == 0 || j == 0) {
+				far[i][j] = (unsigned)(i + j);
+				continue;
+			}
+			far[i][j] = smaller(far[i - 1][j], far[i][j - 1]) + 1;
+			far[i][j] = smaller(far[i][j],
+					    far[i - 1][j - 1] + (from[i - 1] != to[j - 1]));
+			if (i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1])
+				far[i][j] = smaller(far[i][j], far[i - 2][j - 2] + 1);
 		}
 	}
-	return row[len];
+	return far[from_len][to_len];
 }
 
 const char *lf_nearest(const char *word, const char *const *names)

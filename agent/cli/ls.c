@@ -58,12 +58,11 @@ int lf_cmd_ls(const struct lf_options *options)
 	}
 	rc = lf_place_find(&place, options, &err);
 	if (rc == 0) {
-		lf_place_refresh(&place);
-		rc = lf_store_open(&store, place.store, LF_STORE_READ_ONLY, &err);
-	}
-	if (rc == -ENOENT) { /* no store yet: an empty list, and a hint */
-		lf_complain("%s", err.text);
-		rc = 0;
+		rc = lf_place_open(&store, &place, &err);
+		if (rc == -ENOENT) { /* an empty list, and a hint */
+			lf_complain("%s", err.text);
+			rc = 0;
+		}
 	}
 	if (rc == 0)
 		rc = list(store, options, selectors, &err);

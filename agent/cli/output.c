@@ -5,20 +5,23 @@
 #include <stdint.h>
 #include <unistd.h>
 
+/* All of it, or what fopencookie(3) takes for an error: stdio does not come again for the rest. */
 static ssize_t write_patiently(void *cookie, const char *buf, size_t len)
 {
 	struct pollfd writable = { .fd = (int)(intptr_t)cookie, .events = POLLOUT };
+	size_t done = 0;
 	ssize_t written;
 
-	for (;;) {
-		written = write(writable.fd, buf, len);
+	while (done < len) {
+		written = write(writable.fd, buf + done, len - done);
 		if (written >= 0)
-			return written;
-		if (errno == EAGAIN)
+			done += (size_t)written;
+		else if (errno == EAGAIN)
 			(void)poll(&writable, 1, -1);
 		else if (errno != EINTR)
-			return 0; /* what fopencookie(3) calls an error */
+			break;
 	}
+	return (ssize_t)done;
 }
 
 FILE *lf_output_open(int fd)

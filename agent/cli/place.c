@@ -9,9 +9,9 @@
 
 #include "agent/cli/cli.h"
 #include "agent/core/agent.h"
+#include "agent/core/claim.h"
 #include "agent/core/control.h"
 #include "agent/core/rundir.h"
-#include "agent/core/stamp.h"
 
 enum { ASK_TIMEOUT_MS = 5000, OWN_NAME_HEX = 16 };
 
@@ -81,18 +81,6 @@ out:
 	return rc < 0 ? rc : 0;
 }
 
-/* XDG_STATE_HOME counts for root, too: whoever sets it has said where. */
-static int find_default(char out[PATH_MAX], struct lf_error *err)
-{
-	const char *state = getenv("XDG_STATE_HOME");
-
-	if (!state || state[0] != '/')
-		return lf_store_default_path(out, err);
-	if (snprintf(out, PATH_MAX, "%s/logfold/entries.db", state) >= PATH_MAX)
-		return lf_fail(err, -ENAMETOOLONG, "XDG_STATE_HOME is too long: name a store with --store");
-	return 0;
-}
-
 int lf_place_find(struct lf_place *out, const struct lf_options *options, struct lf_error *err)
 {
 	char path[PATH_MAX];
@@ -102,7 +90,7 @@ int lf_place_find(struct lf_place *out, const struct lf_options *options, struct
 	if (options->agent)
 		return ask_agent(out, options->agent, err);
 	if (!options->store)
-		rc = find_default(path, err);
+		rc = lf_store_default_path(path, err);
 	return rc < 0 ? rc : lf_store_real_path(options->store ? options->store : path, out->store, err);
 }
 
@@ -113,54 +101,50 @@ const char *lf_place_base(const struct lf_place *place)
 
 /* ---- What waits ---- */
 
-/* Whether a run directory holds counts for this store, and no agent has it. */
+/* Whether a run directory that this store may take holds counts, and no agent has it. */
 static int waits(void *arg, const char *path)
 {
-	const struct lf_place *place = arg;
+	const struct lf_claim *claim = arg;
 	struct lf_rundir *dir = NULL;
-	struct lf_stamp stamp = { 0 };
 	int found = 0;
 
 	if (lf_rundir_open(&dir, path, LF_RUNDIR_EXISTING, NULL) < 0)
 		return 0;
-	if (lf_stamp_read(lf_rundir_fd(dir), &stamp, NULL) == 0 &&
-	    strcmp(stamp.store, place->store) == 0 && lf_rundir_lock(dir, NULL) == 0) {
+	if (lf_claim_covers(claim, dir) > 0 && lf_rundir_lock(dir, NULL) == 0) {
 		found = !lf_rundir_is_empty(dir);
 		lf_rundir_unlock(dir);
 	}
-	lf_stamp_fini(&stamp);
 	lf_rundir_close(dir);
 	return found;
 }
 
-/* An agent of our own, for a moment: it takes over what others left. */
-static void adopt(const struct lf_place *place)
+static bool something_waits(const struct lf_place *place)
 {
-	const struct lf_agent_options options = { .store_path = place->store,
-		                                  .base_dir = lf_place_base(place),
-		                                  .place = LF_AGENT_OWN_DIRECTORY,
-		                                  .reporter = lf_complainer };
-	struct lf_agent *agent = NULL;
-	struct lf_error err;
+	struct lf_claim claim;
 
-	if (lf_agent_open(&agent, &options, NULL, &err) < 0) {
-		lf_complain("%s", err.text);
-		return;
-	}
-	(void)lf_agent_drain(agent);
-	lf_agent_close(agent);
+	return lf_claim_init(&claim, place->store, lf_place_base(place), NULL) == 0 &&
+	       lf_rundir_each(claim.base, waits, &claim, NULL) > 0;
 }
 
-void lf_place_refresh(struct lf_place *place)
+static void refresh(const struct lf_place *place)
 {
 	const struct lf_everywhere where = { .store_path = place->store,
 		                             .base_dir = lf_place_base(place),
 		                             .reporter = lf_complainer };
-	char base[PATH_MAX];
 
 	(void)lf_drain_everywhere(&where);
-	if (!place->base[0] && lf_rundir_base(base, NULL) < 0)
-		return;
-	if (lf_rundir_each(place->base[0] ? place->base : base, waits, place, NULL) > 0)
-		adopt(place);
+}
+
+int lf_place_open(struct lf_store **out, const struct lf_place *place, struct lf_error *err)
+{
+	struct lf_store *store = NULL;
+	int rc = lf_store_open(&store, place->store, LF_STORE_READ_ONLY, err);
+
+	/* A drain makes the store: where nothing is to be drained, none shall appear. */
+	if (rc < 0 && !(rc == -ENOENT && something_waits(place)))
+		return rc;
+	/* Closed while others write, so that nobody waits for us. */
+	lf_store_close(store);
+	refresh(place);
+	return lf_store_open(out, place->store, LF_STORE_READ_ONLY, err);
 }

@@ -21,8 +21,10 @@ LF_MUST_CHECK int lf_place_find(struct lf_place *out, const struct lf_options *o
 /* For lf_agent_open() and the like: NULL where they shall find out themselves. */
 const char *lf_place_base(const struct lf_place *place);
 
-/* Brings the store up to date: living agents drain, and what lies in directories without an agent is
- * taken over.  What fails is complained of; the store is then as fresh as it can be. */
-void lf_place_refresh(struct lf_place *place);
+/* Opens the store to read, up to date: first living agents drain, and what lies in directories
+ * without an agent is taken over.  What fails of that is complained of, and the store is then as fresh
+ * as it can be.  -ENOENT, with a sentence, when there is no store yet and nothing waits for it. */
+LF_MUST_CHECK int lf_place_open(struct lf_store **out, const struct lf_place *place,
+                                struct lf_error *err);
 
 #endif

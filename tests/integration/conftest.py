@@ -1,6 +1,9 @@
 """What the end-to-end tests have in common.
 
     build    the folder that `make` built into: $LOGFOLD_BUILD, else .build/plain
+    terminal starts a command on a terminal of its own:
+                 job = terminal("bash", "-i", columns=80)
+                 job.send("exit\n"); job.expect("bye"); job.wait()
     logfold  the command, on a store and a run directory of this test alone:
                  logfold("run", "--", "sh", "-c", "echo hi")   → a finished process, text
                  logfold.start("run", "--", "sleep", "9")      → a running one, ended with the test
@@ -13,14 +16,21 @@
     preload  the preload library of this build; without the real one, an empty one
     wait_for wait_for(lambda: condition, "what is waited for")  → its value; fails after a deadline
 
-A build with a sanitizer is told by its folder: give the build with LOGFOLD_BUILD=.build/NAME.
+$LOGFOLD_COMMAND names another logfold than that of the build: one with sanitizers, say, while the
+hook, which goes into programs that have none, stays the build's.
 """
 
+import fcntl
 import json
 import os
 import pathlib
+import pty
+import re
+import select
 import signal
+import struct
 import subprocess
+import termios
 import time
 import typing
 
@@ -130,9 +140,9 @@ def preload(build, tmp_path_factory):
 
 @pytest.fixture
 def logfold(build, preload, tmp_path):
-    binary = build / "logfold"
+    binary = pathlib.Path(os.environ.get("LOGFOLD_COMMAND", build / "logfold"))
     if not binary.exists():
-        pytest.skip(f"{binary} is not built: run make")
+        pytest.fail(f"{binary} is not built: run make")
     command = Logfold(binary, preload, tmp_path)
     yield command
     command.end()
@@ -149,6 +159,71 @@ def hooked(logfold):
                 Outcome(under.stdout, under.stderr, under.returncode))
 
     return both
+
+
+class Terminal:
+    """A pseudo-terminal with a command on it, in a session of its own."""
+
+    def __init__(self, command, env, columns=80, rows=24):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.process = subprocess.Popen(
+            command, env=env, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(slave)
+        self.output = ""
+
+    def send(self, text):
+        os.write(self.master, text.encode())
+
+    def _read(self, deadline):
+        """More output; None when nobody has the terminal open any more."""
+        ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
+        if not ready:
+            pytest.fail(f"waited in vain; the terminal shows: {self.output!r}")
+        try:
+            return os.read(self.master, 65536).decode(errors="replace") or None
+        except OSError:
+            return None
+
+    def expect(self, pattern):
+        """Waits for the regular expression in what comes from now on; its match."""
+        deadline = time.monotonic() + DEADLINE_S
+        while not (found := re.search(pattern, self.output)):
+            more = self._read(deadline)
+            if more is None:
+                pytest.fail(f"ended without {pattern!r}; the terminal shows: {self.output!r}")
+            self.output += more
+        self.output = self.output[found.end():]
+        return found
+
+    def wait(self):
+        """Reads to the end; (the rest of the output, the exit status)."""
+        deadline = time.monotonic() + DEADLINE_S
+        while (more := self._read(deadline)) is not None:
+            self.output += more
+        return self.output, self.process.wait(timeout=DEADLINE_S)
+
+    def end(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait(timeout=DEADLINE_S)
+        os.close(self.master)
+
+
+@pytest.fixture
+def terminal(logfold):
+    started = []
+
+    def start(*command, env=None, **size):
+        started.append(Terminal(command, logfold.environment(env), **size))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
 
 
 @pytest.fixture
