@@ -38,7 +38,9 @@ static int resolve_existing(const char *path, char out[PATH_MAX], const char **r
 	(void)snprintf(part, sizeof(part), "%s", path);
 	*rest = path + strlen(path);
 	while (!realpath(part, out)) {
-		if (errno != ENOENT)
+		/* What cannot be reached now may be later: it is lf_store_open() that fails then, and
+		 * counts can wait for a store of this name. */
+		if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
 			return -errno;
 		slash = strrchr(part, '/');
 		*rest = slash ? path + (slash - part) + 1 : path;
