@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "hashing/decimal.h"
 #include "hashing/sys.h"
 
 enum { STREAMS_MAX = 8 };
@@ -19,25 +20,16 @@ static struct {
 	char for_children[2 * 2 * 21 + 1];
 } consoles;
 
-static const char *read_number(const char *p, uint64_t *out)
-{
-	const char *start = p;
-
-	for (*out = 0; *p >= '0' && *p <= '9'; p++)
-		*out = *out * 10 + (uint64_t)(*p - '0');
-	return p > start ? p : NULL;
-}
-
 /* "dev:ino,dev:ino"; what does not parse ends the list. */
 static void read_streams(const char *p)
 {
 	while (consoles.count < STREAMS_MAX) {
 		uint64_t dev, ino;
 
-		p = read_number(p, &dev);
+		p = lf_decimal_read(p, UINT64_MAX, &dev);
 		if (!p || *p != ':')
 			return;
-		p = read_number(p + 1, &ino);
+		p = lf_decimal_read(p + 1, UINT64_MAX, &ino);
 		if (!p)
 			return;
 		consoles.streams[consoles.count].dev = dev;
@@ -45,19 +37,6 @@ static void read_streams(const char *p)
 		if (*p++ != ',')
 			return;
 	}
-}
-
-static char *put_number(char *out, uint64_t number)
-{
-	char digits[20];
-	unsigned n = 0;
-
-	do
-		digits[n++] = (char)('0' + number % 10);
-	while (number /= 10);
-	while (n)
-		*out++ = digits[--n];
-	return out;
 }
 
 static void take_own_fds(void)
@@ -71,9 +50,9 @@ static void take_own_fds(void)
 			continue;
 		if (out > consoles.for_children)
 			*out++ = ',';
-		out = put_number(out, st.st_dev);
+		out = lf_decimal_put(out, st.st_dev);
 		*out++ = ':';
-		out = put_number(out, st.st_ino);
+		out = lf_decimal_put(out, st.st_ino);
 	}
 	*out = '\0';
 	read_streams(consoles.for_children);

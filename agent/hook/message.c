@@ -1,5 +1,6 @@
 #include "agent/hook/message.h"
 
+#include "hashing/decimal.h"
 #include "hashing/frame.h"
 #include "hashing/mask.h"
 #include "hashing/utf8.h"
@@ -18,21 +19,13 @@ static size_t method_text(uint32_t code, char out[LF_METHOD_MAX])
 {
 	const char *name = method_names[code >> LF_METHOD_SHIFT];
 	unsigned fd_plus_1 = code & ((1U << LF_METHOD_SHIFT) - 1);
-	unsigned fd = fd_plus_1 - 1;
 	size_t len = strlen(name);
-	char digits[8];
-	unsigned n = 0;
 
 	memcpy(out, name, len);
 	if (!fd_plus_1)
 		return len;
 	out[len++] = '.';
-	do
-		digits[n++] = (char)('0' + fd % 10);
-	while (fd /= 10);
-	while (n)
-		out[len++] = digits[--n];
-	return len;
+	return (size_t)(lf_decimal_put(out + len, fd_plus_1 - 1) - out);
 }
 
 static struct lf_origin find_origin(struct lf_process *process, const void *ret, uint32_t code)

@@ -8,6 +8,7 @@
 #include "agent/hook/imports.h"
 #include "agent/hook/libc.h"
 #include "agent/map/run_dir.h"
+#include "hashing/decimal.h"
 #include "hashing/sys.h"
 
 struct lf_anchor lf_anchor __attribute__((aligned(4096)));
@@ -79,11 +80,7 @@ static void debug_say(const char *what, int rc)
 	out += strlen(what);
 	memcpy(out, " failed, errno ", 15);
 	out += 15;
-	if (rc <= -100)
-		*out++ = (char)('0' + -rc / 100 % 10);
-	if (rc <= -10)
-		*out++ = (char)('0' + -rc / 10 % 10);
-	*out++ = (char)('0' + -rc % 10);
+	out = lf_decimal_put(out, (uint64_t)-rc);
 	*out++ = '\n';
 	(void)lf_sys_write(2, line, (size_t)(out - line));
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "hashing/decimal.h"
 #include "hashing/sys.h"
 
 uint64_t lf_flags_namespace_key(const char *namespace)
@@ -32,20 +33,16 @@ static int fill_new(int fd)
  * directory is on one that does. */
 static int create(int dirfd)
 {
-	char self[] = "/proc/self/fd/0000000000";
-	char *digit = self + sizeof(self) - 1;
+	char self[sizeof("/proc/self/fd/") + LF_DECIMAL_MAX] = "/proc/self/fd/";
 	int fd = lf_sys_openat(dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	int rc, left = fd;
+	int rc;
 
 	if (fd < 0)
 		return fd;
 	rc = fill_new(fd);
 	if (rc < 0)
 		goto out;
-	do
-		*--digit = (char)('0' + left % 10);
-	while ((left /= 10) > 0);
-	memmove(self + sizeof("/proc/self/fd/") - 1, digit, strlen(digit) + 1);
+	*lf_decimal_put(self + strlen(self), (uint64_t)fd) = '\0';
 	rc = (int)lf_sys_call6(SYS_linkat, AT_FDCWD, (long)self, dirfd, (long)LF_FLAGS_FILE,
 	                       AT_SYMLINK_FOLLOW, 0);
 	if (rc == -EEXIST)

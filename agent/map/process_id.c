@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "hashing/decimal.h"
 #include "hashing/sys.h"
 
 static size_t read_file(const char *path, char *out, size_t size)
@@ -111,28 +112,15 @@ void lf_process_program(char *out, size_t size)
 	out[n] = '\0';
 }
 
-static char *put_number(char *out, uint64_t number)
-{
-	char digits[20];
-	size_t n = 0;
-
-	do
-		digits[n++] = (char)('0' + number % 10);
-	while (number /= 10);
-	while (n)
-		*out++ = digits[--n];
-	return out;
-}
-
 void lf_process_id_name(const struct lf_process_id *id, const uint8_t random[16],
                         char out[LF_SEGMENT_NAME_MAX])
 {
 	memcpy(out, id->boot_id, 32);
 	out += 32;
 	*out++ = '-';
-	out = put_number(out, id->pid);
+	out = lf_decimal_put(out, id->pid);
 	*out++ = '-';
-	out = put_number(out, id->start_time);
+	out = lf_decimal_put(out, id->start_time);
 	*out++ = '-';
 	for (int i = 0; i < 16; i++) {
 		*out++ = "0123456789abcdef"[random[i] >> 4];
@@ -149,18 +137,6 @@ static const char *skip_hex(const char *p, unsigned count)
 	return p;
 }
 
-static const char *read_number(const char *p, uint64_t max, uint64_t *out)
-{
-	const char *start = p;
-
-	for (*out = 0; *p >= '0' && *p <= '9'; p++) {
-		if (*out > (max - 9) / 10)
-			return NULL;
-		*out = *out * 10 + (uint64_t)(*p - '0');
-	}
-	return p > start && *out <= max ? p : NULL;
-}
-
 bool lf_process_id_parse(const char *name, struct lf_process_id *out)
 {
 	const char *p = skip_hex(name, 32);
@@ -170,11 +146,11 @@ bool lf_process_id_parse(const char *name, struct lf_process_id *out)
 		return false;
 	memset(out, 0, sizeof(*out));
 	memcpy(out->boot_id, name, 32);
-	p = read_number(p, UINT32_MAX, &pid);
+	p = lf_decimal_read(p, UINT32_MAX, &pid);
 	if (!p || *p++ != '-')
 		return false;
 	out->pid = (uint32_t)pid;
-	p = read_number(p, UINT64_MAX, &out->start_time);
+	p = lf_decimal_read(p, UINT64_MAX, &out->start_time);
 	if (!p || *p++ != '-')
 		return false;
 	p = skip_hex(p, 32);

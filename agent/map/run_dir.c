@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "hashing/decimal.h"
 #include "hashing/sys.h"
 
 /* The directory as an fd, made where it is missing and safe to use, or a negative errno. */
@@ -52,19 +53,6 @@ static int try_path(char out[PATH_MAX], const char *base, const char *tail)
 	return lf_run_dir_make(out);
 }
 
-static void put_uid(char *out, uid_t uid)
-{
-	char digits[12];
-	unsigned n = 0;
-
-	do
-		digits[n++] = (char)('0' + uid % 10);
-	while (uid /= 10);
-	while (n)
-		*out++ = digits[--n];
-	*out = '\0';
-}
-
 int lf_run_dir_find(char out[PATH_MAX], const char *given, const char *xdg)
 {
 	char own[32] = "/logfold-";
@@ -75,6 +63,6 @@ int lf_run_dir_find(char out[PATH_MAX], const char *given, const char *xdg)
 		return 0;
 	if (xdg && *xdg && try_path(out, xdg, "/logfold") == 0)
 		return 0;
-	put_uid(own + strlen(own), lf_sys_geteuid());
+	*lf_decimal_put(own + strlen(own), lf_sys_geteuid()) = '\0';
 	return try_path(out, "/tmp", own);
 }
