@@ -1,6 +1,6 @@
 /* The logfold command: what all subcommands share.
  *
- * main.c holds the one table of commands; help, usage errors and dispatch come out of it.  A command
+ * commands.c holds the one table of commands; help, usage errors and dispatch come out of it.  A command
  * gets its options parsed and its words counted; it prints its result on stdout, sentences on stderr
  * through lf_complain(), and returns its exit status.
  */

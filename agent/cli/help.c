@@ -10,16 +10,6 @@ enum {
 	NEAR_ENOUGH = 2,     /* edits */
 };
 
-const struct lf_command *lf_command_find(const char *name)
-{
-	const struct lf_command *command;
-
-	for (command = lf_commands; command->name; command++)
-		if (strcmp(command->name, name) == 0)
-			return command;
-	return NULL;
-}
-
 static unsigned smaller(unsigned a, unsigned b)
 {
 	return a < b ? a : b;

@@ -1,4 +1,4 @@
-/* logfold: the table of commands, and the way to them. */
+/* logfold: from the command line to a command of the table (commands.c). */
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -7,33 +7,8 @@
 #include <unistd.h>
 
 #include "agent/cli/cli.h"
-#include "logfold/version.h"
 
-#define TAKES_PLACE (LF_TAKES_STORE | LF_TAKES_AGENT | LF_TAKES_NAMESPACE | LF_TAKES_JSON)
-#define TAKES_RUN (LF_TAKES_STORE | LF_TAKES_NAMESPACE | LF_TAKES_SUMMARY | LF_TAKES_COMMAND)
-
-const struct lf_command lf_commands[] = {
-	{ "run", lf_cmd_run, "[--] COMMAND [ARGUMENT…]",
-	  "run a command and count what it prints, message by message", TAKES_RUN, 1, LF_WORDS_ANY },
-	{ "ls", lf_cmd_ls, "[SELECTOR…]", "list messages, most frequent first",
-	  TAKES_PLACE | LF_TAKES_COUNT, 0, LF_WORDS_ANY },
-	{ "show", lf_cmd_show, "SELECTOR…", "show all that is known of a message", TAKES_PLACE, 1,
-	  LF_WORDS_ANY },
-	{ "mute", lf_cmd_mute, "SELECTOR…", "stop printing a message, keep counting it", TAKES_PLACE, 1,
-	  LF_WORDS_ANY },
-	{ "unmute", lf_cmd_unmute, "SELECTOR…", "print a muted message again", TAKES_PLACE, 1,
-	  LF_WORDS_ANY },
-	{ "help", lf_cmd_help, "[COMMAND]", "explain logfold or one of its commands", 0, 0, 1 },
-	{ "version", lf_cmd_version, "", "print the version", 0, 0, 0 },
-	{ 0 },
-};
-
-int lf_cmd_version(const struct lf_options *options)
-{
-	(void)options;
-	(void)printf("logfold %s\n", LF_VERSION);
-	return LF_EXIT_OK;
-}
+enum { COMMANDS_MAX = 64 };
 
 /* A standard fd that is closed would be taken by the next file that we open, and a message to
  * stderr would land in the store.  An O_PATH fd fills the place, fails every read and write, and is
@@ -64,11 +39,11 @@ static int complain_of_usage(const struct lf_command *command, const char *mista
 
 static int complain_of_command(const char *name)
 {
-	const char *names[sizeof(lf_commands) / sizeof(*lf_commands)];
+	const char *names[COMMANDS_MAX];
 	const char *nearest;
 	size_t i;
 
-	for (i = 0; lf_commands[i].name; i++)
+	for (i = 0; lf_commands[i].name && i + 1 < COMMANDS_MAX; i++)
 		names[i] = lf_commands[i].name;
 	names[i] = NULL;
 	nearest = lf_nearest(name, names);

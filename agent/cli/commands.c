@@ -1,0 +1,41 @@
+/* The table of commands: what there is, and how it is explained. */
+#include <string.h>
+
+#include "agent/cli/cli.h"
+#include "logfold/version.h"
+
+#define TAKES_PLACE (LF_TAKES_STORE | LF_TAKES_AGENT | LF_TAKES_NAMESPACE | LF_TAKES_JSON)
+#define TAKES_RUN (LF_TAKES_STORE | LF_TAKES_NAMESPACE | LF_TAKES_SUMMARY | LF_TAKES_COMMAND)
+
+const struct lf_command lf_commands[] = {
+	{ "run", lf_cmd_run, "[--] COMMAND [ARGUMENT…]",
+	  "run a command and count what it prints, message by message", TAKES_RUN, 1, LF_WORDS_ANY },
+	{ "ls", lf_cmd_ls, "[SELECTOR…]", "list messages, most frequent first",
+	  TAKES_PLACE | LF_TAKES_COUNT, 0, LF_WORDS_ANY },
+	{ "show", lf_cmd_show, "SELECTOR…", "show all that is known of a message", TAKES_PLACE, 1,
+	  LF_WORDS_ANY },
+	{ "mute", lf_cmd_mute, "SELECTOR…", "stop printing a message, keep counting it", TAKES_PLACE, 1,
+	  LF_WORDS_ANY },
+	{ "unmute", lf_cmd_unmute, "SELECTOR…", "print a muted message again", TAKES_PLACE, 1,
+	  LF_WORDS_ANY },
+	{ "help", lf_cmd_help, "[COMMAND]", "explain logfold or one of its commands", 0, 0, 1 },
+	{ "version", lf_cmd_version, "", "print the version", 0, 0, 0 },
+	{ 0 },
+};
+
+int lf_cmd_version(const struct lf_options *options)
+{
+	(void)options;
+	(void)printf("logfold %s\n", LF_VERSION);
+	return LF_EXIT_OK;
+}
+
+const struct lf_command *lf_command_find(const char *name)
+{
+	const struct lf_command *command;
+
+	for (command = lf_commands; command->name; command++)
+		if (strcmp(command->name, name) == 0)
+			return command;
+	return NULL;
+}
