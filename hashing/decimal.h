@@ -2,6 +2,7 @@
 #ifndef LOGFOLD_HASHING_DECIMAL_H
 #define LOGFOLD_HASHING_DECIMAL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { LF_DECIMAL_MAX = 20 }; /* digits of a 64-bit number */
