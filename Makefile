@@ -96,9 +96,12 @@ headers:
 # One Criterion program for all units; in the sanitized build the same code under the sanitizers.
 # The stubs stay out: a test that called them would be hooked itself.
 HOOK_PARTS := $(filter-out agent/hook/stub_%,$(HOOK))
-$(B)/unit: $(call objects,exe,$(UNITS) $(HASHING) $(MAP) $(CORE) $(filter-out agent/cli/main.c,$(CLI)) \
-		$(HOOK_PARTS))
+$(B)/unit: $(call objects,exe,$(UNITS) $(HASHING) $(MAP) $(CORE) $(HOOK_PARTS)) $(B)/cli.a
 	$(LINK) -o $@ $^ $(AGENT_LIBS) $(call pkg,--libs criterion)
+
+# Of the commands, only what a test asks for.
+$(B)/cli.a: $(call objects,exe,$(filter-out agent/cli/main.c,$(CLI)))
+	$(QUIET_LD)rm -f $@ && $(AR) rcs $@ $^
 
 # Race tests are plain programs: ThreadSanitizer and Criterion do not go together.
 $(B)/race/%: $(B)/exe/tests/unit/race_%.o $(call objects,exe,tests/unit/host_fixture.c \
@@ -163,7 +166,7 @@ benches: $(BENCHES)
 
 DEPS := gcc make pkg-config libc6-dev libssl-dev libsqlite3-dev
 TEST_DEPS := libcriterion-dev python3 python3-pytest redis-server redis-tools sqlite3 valgrind \
-	binutils perl mawk bash procps
+	binutils perl mawk bash procps git
 DEMO_DEPS := redis-server redis-tools
 
 .PHONY: deps test-deps demo-deps

@@ -156,19 +156,17 @@ void lf_lines_count(struct lf_process *process, uintptr_t stream, struct lf_orig
                     struct lf_text text, bool newline)
 {
 	struct lf_scratch *scratch;
-	bool continued = newline;
 
 	if (process != lf_process_now())
 		return;
 	scratch = lf_scratch_take(process);
 	if (lf_lines_any_open(process))
 		continue_line(process, stream, &text, &newline, scratch);
-	continued = continued && !newline;
 	text = count_whole_lines(process, origin, text, scratch);
 	if (newline)
 		lf_message_count(process, lf_message_line(process, origin, text, scratch),
 		                 LF_PASSED);
-	else if (text.len && !continued)
+	else if (text.len)
 		open_line(process, stream, origin, text, 0);
 	lf_scratch_give(process, scratch);
 }
@@ -210,17 +208,34 @@ void lf_stream_end(struct lf_process *process, uintptr_t key)
 	atomic_store_explicit(&stream->key, 0, memory_order_release);
 }
 
-void lf_lines_leave_open(struct lf_process *process, uintptr_t stream, bool muted)
+/* The tail's state after a call that was counted, or muted, and left its line open. */
+static uint32_t left_open(uint32_t had, bool muted)
 {
-	struct lf_text nothing = { "", 0 };
-	struct lf_origin nobody = { 0, 0 };
-
-	if (process == lf_process_now())
-		open_line(process, stream, nobody, nothing,
-		          LF_TAIL_COUNTED | (muted ? LF_TAIL_SUPPRESSED : 0));
+	if (!(had & LF_TAIL_BEGUN))
+		return LF_TAIL_BEGUN | LF_TAIL_COUNTED | (muted ? LF_TAIL_SUPPRESSED : 0);
+	if ((had & LF_TAIL_COUNTED) && !muted)
+		return had & ~(uint32_t)LF_TAIL_SUPPRESSED;
+	return had; /* a line of text that goes on */
 }
 
-static bool is_open(struct lf_process *process, uintptr_t key)
+void lf_lines_leave_open(struct lf_process *process, uintptr_t stream, bool muted)
+{
+	struct lf_tail *tail;
+	uint32_t had;
+
+	if (process != lf_process_now())
+		return;
+	/* Something was printed behind a muted text: no newline follows that at once any more. */
+	if (!muted && lf_lines_any_open(process))
+		(void)end_line(process, stream, LF_TAIL_SUPPRESSED);
+	tail = take_tail(process, stream, true, &had);
+	if (tail)
+		give_tail(process, tail, had, left_open(had, muted));
+}
+
+/* Whether the text goes on with a line that has begun to be printed.  Of a line that a counted call
+ * left open only the newline is missing. */
+static bool continues_line(struct lf_process *process, uintptr_t key, struct lf_text text)
 {
 	uint32_t had;
 	struct lf_tail *tail = take_tail(process, key, false, &had);
@@ -228,7 +243,8 @@ static bool is_open(struct lf_process *process, uintptr_t key)
 	if (!tail)
 		return false;
 	give_tail(process, tail, had, had);
-	return (had & LF_TAIL_BEGUN) && !(had & LF_TAIL_COUNTED);
+	return (had & LF_TAIL_BEGUN) &&
+	       (!(had & LF_TAIL_COUNTED) || (text.len && text.data[0] == '\n'));
 }
 
 struct piece {
@@ -286,7 +302,7 @@ static ssize_t print_judged(struct lf_process *process, uintptr_t stream,
                             struct lf_origin origin, struct lf_text text,
                             const struct lf_lines_out *out, struct lf_scratch *scratch)
 {
-	bool open = is_open(process, stream);
+	bool open = continues_line(process, stream, text);
 	size_t done = 0;
 
 	while (done < text.len) {

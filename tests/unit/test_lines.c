@@ -205,3 +205,37 @@ Test(lines, a_stream_that_takes_half_gets_the_other_half_offered_again, .init = 
 	cr_assert(done > 0 && done < (ssize_t)sizeof(large), "%zd", done);
 	cr_assert_eq(host_total(LF_PASSED), (uint64_t)done / 100);
 }
+
+Test(lines, the_newline_of_a_counted_call_is_not_a_blank_line_that_somebody_muted, .init = start)
+{
+	print("\n");
+	host_mute("");
+	lf_lines_leave_open(process, STREAM, false);
+	cr_assert_str_eq(print_judged("\n"), "\n");
+	cr_assert_str_eq(print_judged("\n"), "");
+	cr_assert_eq(host_count("", LF_MUTED), 1);
+}
+
+Test(lines, a_newline_behind_something_printed_stays_although_a_muted_call_came_before,
+     .init = start)
+{
+	lf_lines_leave_open(process, STREAM, true);
+	lf_lines_leave_open(process, STREAM, false);
+	cr_assert_str_eq(print_judged("\n"), "\n");
+	lf_lines_leave_open(process, STREAM, false);
+	lf_lines_leave_open(process, STREAM, true);
+	cr_assert_str_eq(print_judged("\n"), "\n");
+	lf_lines_leave_open(process, STREAM, true);
+	cr_assert_str_eq(print_judged("\n"), "");
+	cr_assert_eq(host_total(LF_PASSED) + host_total(LF_MUTED), 0);
+}
+
+Test(lines, a_muted_text_that_a_printed_call_follows_is_counted_and_its_newline_stays, .init = start)
+{
+	print("noise\n");
+	host_mute("noise");
+	cr_assert_str_eq(print_judged("noise"), "");
+	lf_lines_leave_open(process, STREAM, false);
+	cr_assert_eq(host_count("noise", LF_MUTED), 1);
+	cr_assert_str_eq(print_judged("\n"), "\n");
+}
