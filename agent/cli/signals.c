@@ -9,7 +9,8 @@
 static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
 static const int never_passed_on[] = { SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU,
 	                               SIGPIPE, SIGURG,  SIGIO };
-static const int from_terminals[] = { SIGINT, SIGQUIT, SIGHUP, SIGWINCH };
+static const int of_the_keyboard[] = { SIGINT, SIGQUIT };
+static const int of_the_terminal[] = { SIGHUP, SIGWINCH };
 
 static bool is_one_of(int signal, const int *list, size_t count)
 {
@@ -78,7 +79,9 @@ static bool is_for(pid_t command, const struct signalfd_siginfo *info)
 		return false;
 	if (by_process && (pid_t)info->ssi_pid == command)
 		return false; /* it signals its group, itself included, or its parent */
-	return by_process || !IS_ONE_OF(signal, from_terminals);
+	if (IS_ONE_OF(signal, of_the_keyboard))
+		return by_process && info->ssi_pid == 0; /* nobody whom we could know */
+	return by_process || !IS_ONE_OF(signal, of_the_terminal);
 }
 
 bool lf_signals_forward(const struct lf_signals *signals, pid_t command)

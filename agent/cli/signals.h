@@ -3,10 +3,12 @@
  * They are blocked and read from an fd, never caught: no disposition but that of SIGCHLD is touched,
  * so the command can be given all of them as logfold found them.
  *
- *   from the terminal, to the whole group (INT, QUIT, HUP, WINCH)   dropped: the command has it, too
- *   the same, sent by a process to logfold alone                    passed on
- *   TERM, USR1, USR2, ALRM and all others                           passed on
- *   CHLD, CONT, TSTP, TTIN, TTOU, PIPE, URG, IO                     never passed on
+ *   INT, QUIT                                 dropped: a terminal sends them to the whole group
+ *     from outside our pid namespace          passed on: `docker stop` and its like send them to one
+ *                                             process only, which may be us
+ *   HUP, WINCH from the terminal              dropped, for the same reason
+ *   CHLD, CONT, TSTP, TTIN, TTOU, PIPE, URG, IO   never passed on
+ *   TERM, HUP, USR1, USR2, ALRM, all others   passed on
  *
  * An alarm that was set before exec is among what is passed on: bare, the command would have got it.
  */

@@ -85,7 +85,7 @@ class Logfold:
         }
         self._started = []
 
-    def environment(self, env):
+    def environment(self, env=None):
         """The test's environment; a value of None takes a variable out."""
         merged = self.env | (env or {})
         return {k: str(v) for k, v in merged.items() if v is not None}

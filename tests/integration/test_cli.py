@@ -137,6 +137,7 @@ def test_a_command_that_is_not_there_is_127_and_one_that_cannot_be_run_126(logfo
         assert done.stderr.count("\n") == 1
         assert done.returncode == subprocess.run(["env", command], stderr=subprocess.DEVNULL,
                                                  timeout=30).returncode
+    assert not list(logfold.run_dir.glob("run-*"))
 
 
 def test_a_script_without_an_interpreter_line_is_run_as_env_runs_it(logfold, tmp_path):
@@ -319,7 +320,7 @@ def start_teller(logfold, **how):
     return process, int(ready.split()[1])
 
 
-@pytest.mark.parametrize("name", ["TERM", "HUP", "USR1", "INT", "QUIT", "ALRM", "WINCH"])
+@pytest.mark.parametrize("name", ["TERM", "HUP", "USR1", "ALRM", "WINCH"])
 def test_a_signal_that_a_process_sends_to_logfold_reaches_the_command_once(logfold, name):
     process, _ = start_teller(logfold)
     process.send_signal(getattr(signal, f"SIG{name}"))
@@ -327,6 +328,34 @@ def test_a_signal_that_a_process_sends_to_logfold_reaches_the_command_once(logfo
     out, _ = process.communicate(timeout=30)
     assert set(out.split()) == {f"{name}=1", "USR2=1"}
     assert process.returncode == 7
+
+
+@pytest.mark.parametrize("name", ["INT", "QUIT"])
+def test_what_the_keyboard_sends_to_the_whole_group_is_not_passed_on_a_second_time(logfold, name):
+    process, _ = start_teller(logfold)
+    os.killpg(process.pid, getattr(signal, f"SIG{name}"))
+    process.send_signal(signal.SIGUSR2)
+    out, _ = process.communicate(timeout=30)
+    assert set(out.split()) == {f"{name}=1", "USR2=1"}
+    assert process.returncode == 7
+
+
+def test_an_interrupt_from_outside_the_container_is_passed_on(logfold, wait_for):
+    unshare = ["unshare", "--pid", "--fork", "--kill-child"]
+    if subprocess.run([*unshare, "true"], stderr=subprocess.DEVNULL, timeout=30).returncode != 0:
+        pytest.skip("needs the right to make a pid namespace")
+    process = subprocess.Popen([*unshare, logfold.binary, "run", "--summary", "none", "--", "perl", "-e",
+                                TELLS], env=logfold.environment(), stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout.readline().startswith("ready ")
+        [inside] = wait_for(lambda: children_of(process.pid), "logfold in its namespace")
+        os.kill(int(inside), signal.SIGINT)
+        os.kill(int(inside), signal.SIGUSR2)
+        out, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.wait(timeout=30)
+    assert set(out.split()) == {"INT=1", "USR2=1"}
 
 
 def test_a_command_that_is_ended_by_a_passed_on_signal_says_so_in_the_status(logfold):
@@ -889,6 +918,28 @@ def test_a_mute_reaches_a_running_program_and_an_unmute_takes_it_back(logfold, w
     process.stdin.close()
     process.wait(timeout=30)
     assert b"were muted in 1 message" in process.stderr.read()
+
+
+def test_a_mute_reaches_a_program_that_no_agent_looks_after(logfold, wait_for):
+    loops = "while read -t 0.01 line || [ $? -gt 128 ]; do echo tick; done"
+    done, orphan = os.pipe()
+    process = logfold.start("run", "--summary", "none", "--", "bash", "-c",
+                            f"echo begins; ({loops}) <&{done} & exit 0", pass_fds=[done],
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    os.close(done)
+    assert process.wait(timeout=30) == 0
+    wait_for(lambda: logfold.entries("template~=tick"), "the orphan is counted")
+    assert logfold("mute", "template~=tick").stdout.startswith("muted ")
+    wait_for(lambda: sum(e["countMuted"] for e in logfold.entries("template~=tick")), "it is muted")
+    os.set_blocking(process.stdout.fileno(), False)
+    process.stdout.read()
+    before = logfold.entries("template~=tick")[0]["countMuted"]
+    wait_for(lambda: logfold.entries("template~=tick")[0]["countMuted"] > before, "more is muted")
+    assert process.stdout.read() is None
+    os.close(orphan)
+    wait_for(lambda: process.stdout.read() == b"", "the orphan ends")
+    logfold("ls")
+    assert not list(logfold.run_dir.glob("run-*"))
 
 
 def test_an_agent_can_be_named_by_its_socket(logfold, wait_for):
