@@ -91,21 +91,6 @@ static int execute(struct lf_store *store, const char *sql, struct lf_error *err
 	return 0;
 }
 
-static int pragma_number(struct lf_store *store, const char *sql, int64_t *out,
-			 struct lf_error *err)
-{
-	sqlite3_stmt *statement = NULL;
-	int rc = 0;
-
-	if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK ||
-	    sqlite3_step(statement) != SQLITE_ROW)
-		rc = lf_store_fail(store, err, "read");
-	else
-		*out = sqlite3_column_int64(statement, 0);
-	(void)sqlite3_finalize(statement);
-	return rc;
-}
-
 /* Two programs that open a new store at once collide here, and SQLite does not wait by itself where
  * it sees that waiting could deadlock. */
 static int switch_to_wal(struct lf_store *store, struct lf_error *err)
@@ -125,16 +110,34 @@ static int switch_to_wal(struct lf_store *store, struct lf_error *err)
 
 /* ---- The schema ---- */
 
+/* In one statement, as another program may be making the schema right now. */
+static int read_schema(struct lf_store *store, int64_t *application, int64_t *version,
+		       int64_t *tables, struct lf_error *err)
+{
+	static const char sql[] = "SELECT (SELECT application_id FROM pragma_application_id),"
+				  " (SELECT user_version FROM pragma_user_version),"
+				  " (SELECT count(*) FROM sqlite_schema)";
+	sqlite3_stmt *statement = NULL;
+	int rc = 0;
+
+	if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) != SQLITE_OK ||
+	    sqlite3_step(statement) != SQLITE_ROW) {
+		rc = lf_store_fail(store, err, "read");
+	} else {
+		*application = sqlite3_column_int64(statement, 0);
+		*version = sqlite3_column_int64(statement, 1);
+		*tables = sqlite3_column_int64(statement, 2);
+	}
+	(void)sqlite3_finalize(statement);
+	return rc;
+}
+
 /* 1: it is ours; 0: the file is empty. */
 static int check_schema(struct lf_store *store, struct lf_error *err)
 {
 	int64_t application = 0, version = 0, tables = 0;
-	int rc = pragma_number(store, "PRAGMA application_id", &application, err);
+	int rc = read_schema(store, &application, &version, &tables, err);
 
-	if (rc == 0)
-		rc = pragma_number(store, "PRAGMA user_version", &version, err);
-	if (rc == 0)
-		rc = pragma_number(store, "SELECT count(*) FROM sqlite_schema", &tables, err);
 	if (rc < 0)
 		return rc;
 	if (tables == 0 && version == 0)
@@ -210,7 +213,6 @@ static int reopen_immutable(struct lf_store *store, struct lf_error *err)
 static int connect_file(struct lf_store *store, struct lf_error *err)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
-	int64_t version;
 
 	if (!store->read_only)
 		flags |= SQLITE_OPEN_CREATE;
@@ -220,7 +222,8 @@ static int connect_file(struct lf_store *store, struct lf_error *err)
 	if (!store->read_only && sqlite3_db_readonly(store->db, "main") == 1)
 		return lf_fail(err, -EACCES, "store '%s' cannot be written: check its owner, or name another "
 					     "with --store", store->path);
-	if (store->read_only && pragma_number(store, "PRAGMA user_version", &version, NULL) == -EACCES)
+	if (store->read_only &&
+	    sqlite3_exec(store->db, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_CANTOPEN)
 		return reopen_immutable(store, err);
 	return 0;
 }

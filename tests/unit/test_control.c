@@ -1,0 +1,541 @@
+#include "agent/core/control.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/core/agent.h"
+#include "agent/map/flags.h"
+#include "tests/unit/segment_fixture.h"
+
+static struct lf_error why;
+
+static void set_up(void)
+{
+	(void)fixture_dir();
+	(void)setenv("XDG_STATE_HOME", fixture_path("state"), 1);
+	(void)unsetenv("LOGFOLD_RUN_DIR");
+	cr_assert_eq(mkdir(fixture_path("base"), 0700), 0);
+}
+
+TestSuite(control, .init = set_up, .fini = fixture_remove, .timeout = 60);
+TestSuite(agent, .init = set_up, .fini = fixture_remove, .timeout = 60);
+
+/* ---- The socket alone ---- */
+
+static void echo(void *arg, const char *request, char *reply, size_t size)
+{
+	++*(int *)arg;
+	if (strcmp(request, "fail") == 0)
+		(void)snprintf(reply, size, "error it went wrong");
+	else
+		(void)snprintf(reply, size, "ok %s", request);
+}
+
+/* Serves until the child has ended; its exit status, or -1 when it took too long. */
+static int serve_until_exit(struct lf_control *control, pid_t child)
+{
+	struct pollfd fds[1 + LF_CONTROL_CLIENTS];
+	int status;
+
+	for (int turns = 0; turns < 1000; turns++) {
+		size_t count = lf_control_fds(control, fds);
+
+		(void)poll(fds, count, 10);
+		lf_control_handle(control, fds, count);
+		if (waitpid(child, &status, WNOHANG) == child)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	}
+	(void)kill(child, SIGKILL);
+	return -1;
+}
+
+static int open_base(void)
+{
+	return open(fixture_path("base"), O_RDONLY | O_DIRECTORY);
+}
+
+static struct lf_control *listen_at(int dirfd, int *requests)
+{
+	struct lf_control *control = NULL;
+
+	cr_assert_eq(lf_control_listen(&control, dirfd, echo, requests, &why), 0, "%s", why.text);
+	return control;
+}
+
+/* In the child: 0 when the answer is as expected. */
+static void ask_and_exit(int dirfd, const char *request, int rc, const char *text)
+{
+	struct lf_error err = { "" };
+	char answer[64] = "";
+	int got = lf_control_ask(dirfd, request, 3000, answer, sizeof(answer), &err);
+
+	_exit(got == rc && strcmp(got < 0 ? err.text : answer, text) == 0 ? 0 : 1);
+}
+
+Test(control, a_request_gets_its_answer_and_a_failure_its_sentence)
+{
+	int requests = 0, dirfd = open_base();
+	struct lf_control *control = listen_at(dirfd, &requests);
+	struct stat st;
+	pid_t child;
+
+	cr_assert_eq(fstatat(dirfd, LF_CONTROL_FILE, &st, 0), 0);
+	cr_assert_eq(st.st_mode & 0777, 0600);
+	child = fork();
+	if (child == 0)
+		ask_and_exit(dirfd, "hello you", 0, "hello you");
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	child = fork();
+	if (child == 0)
+		ask_and_exit(dirfd, "fail", -EREMOTEIO, "it went wrong");
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	cr_assert_eq(requests, 2);
+	lf_control_close(control);
+	cr_assert_not(fixture_exists(fixture_path("base/control")));
+}
+
+Test(control, without_an_agent_nobody_waits)
+{
+	int requests = 0, dirfd = open_base();
+	pid_t child;
+
+	cr_assert_eq(lf_control_ask(dirfd, "drain", 3000, NULL, 0, &why), -ENOENT);
+	child = fork();
+	if (child == 0) {
+		struct lf_control *control;
+
+		(void)!lf_control_listen(&control, dirfd, echo, &requests, NULL);
+		_exit(0); /* without removing the socket */
+	}
+	(void)waitpid(child, NULL, 0);
+	cr_assert(fixture_exists(fixture_path("base/control")));
+	cr_assert_eq(lf_control_ask(dirfd, "drain", 3000, NULL, 0, &why), -ECONNREFUSED);
+	lf_control_close(listen_at(dirfd, &requests));
+}
+
+Test(control, an_agent_that_does_not_answer_is_given_up_at_the_deadline)
+{
+	int requests = 0, dirfd = open_base();
+	struct lf_control *control = listen_at(dirfd, &requests);
+	struct timespec from, to;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &from);
+	cr_assert_eq(lf_control_ask(dirfd, "drain", 200, NULL, 0, &why), -ETIMEDOUT);
+	(void)clock_gettime(CLOCK_MONOTONIC, &to);
+	cr_assert((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 < 2000);
+	lf_control_close(control);
+}
+
+Test(control, a_path_that_is_too_long_for_an_address_works)
+{
+	char path[PATH_MAX];
+	int requests = 0, dirfd;
+	struct lf_control *control;
+	pid_t child;
+
+	(void)snprintf(path, sizeof(path), "%s", fixture_path("base/"));
+	for (int i = 0; i < 3; i++) {
+		size_t len = strlen(path);
+
+		memset(path + len, 'd', 100);
+		(void)strcpy(path + len + 100, "/");
+		cr_assert_eq(mkdir(path, 0700), 0);
+	}
+	dirfd = open(path, O_RDONLY | O_DIRECTORY);
+	control = listen_at(dirfd, &requests);
+	child = fork();
+	if (child == 0)
+		ask_and_exit(dirfd, "far away", 0, "far away");
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	lf_control_close(control);
+}
+
+static int connect_raw(int dirfd)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/control", dirfd);
+	cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void turn(struct lf_control *control)
+{
+	struct pollfd fds[1 + LF_CONTROL_CLIENTS];
+	size_t count = lf_control_fds(control, fds);
+
+	cr_assert(count <= 1 + LF_CONTROL_CLIENTS);
+	(void)poll(fds, count, 0);
+	lf_control_handle(control, fds, count);
+}
+
+Test(control, clients_that_are_stuck_send_garbage_or_vanish_do_not_hold_the_others_up)
+{
+	int requests = 0, dirfd = open_base();
+	struct lf_control *control = listen_at(dirfd, &requests);
+	static char garbage[2 * LF_CONTROL_LINE_MAX];
+	pid_t child;
+
+	memset(garbage, 'x', sizeof(garbage));
+	for (int i = 0; i < LF_CONTROL_CLIENTS - 2; i++)
+		(void)connect_raw(dirfd); /* and never a word */
+	(void)close(connect_raw(dirfd));
+	{
+		int fd = connect_raw(dirfd);
+		ssize_t sent = send(fd, garbage, sizeof(garbage), MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		cr_assert(sent > 0);
+		for (int i = 0; i < 5; i++)
+			turn(control);
+	}
+	child = fork();
+	if (child == 0)
+		ask_and_exit(dirfd, "still there", 0, "still there");
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	cr_assert_eq(requests, 1);
+	lf_control_close(control);
+}
+
+Test(control, a_request_may_come_in_pieces)
+{
+	int requests = 0, dirfd = open_base(), fd;
+	struct lf_control *control = listen_at(dirfd, &requests);
+	char answer[32] = "";
+
+	fd = connect_raw(dirfd);
+	for (const char *p = "in bits\n"; *p; p++) {
+		cr_assert_eq(write(fd, p, 1), 1);
+		turn(control);
+	}
+	turn(control);
+	cr_assert_eq(read(fd, answer, sizeof(answer) - 1), 11);
+	cr_assert_str_eq(answer, "ok in bits\n");
+	(void)close(fd);
+	lf_control_close(control);
+}
+
+/* ---- A whole agent ---- */
+
+static struct lf_agent *open_agent(enum lf_agent_place place)
+{
+	struct lf_agent_options options = {
+		.store_path = fixture_path("entries.db"),
+		.base_dir = fixture_path("base"),
+		.place = place,
+		.interval_ms = 50,
+		.reporter = fixture_reporter(),
+	};
+	struct lf_agent *agent = NULL;
+
+	cr_assert_eq(lf_agent_open(&agent, &options, NULL, &why), 0, "%s", why.text);
+	return agent;
+}
+
+static struct lf_everywhere here(void)
+{
+	return (struct lf_everywhere){ fixture_path("entries.db"), fixture_path("base"),
+		                       fixture_reporter() };
+}
+
+/* The hash of the only entry. */
+static int take_hash(void *arg, const struct lf_entry *entry)
+{
+	memcpy(arg, entry->hash.data, LF_HASH_CHARS);
+	return 0;
+}
+
+static void only_hash(struct lf_store *store, char out[LF_HASH_CHARS + 1])
+{
+	out[LF_HASH_CHARS] = '\0';
+	cr_assert_eq(lf_store_each(store, &(struct lf_query){ 0 }, take_hash, out, &why), 0);
+}
+
+static bool is_muted(const char *run_dir, const char *hash)
+{
+	int rc, dirfd = open(run_dir, O_RDONLY | O_DIRECTORY);
+	struct lf_flags *flags = lf_flags_map(dirfd, 0, &rc);
+	uint32_t generation;
+	struct lf_id id;
+
+	cr_assert_not_null(flags, "no flags table in %s", run_dir);
+	for (int i = 0; i < LF_ID_BYTES; i++) {
+		unsigned byte;
+
+		cr_assert_eq(sscanf(hash + 2 * i, "%2x", &byte), 1);
+		id.bytes[i] = (uint8_t)byte;
+	}
+	rc = lf_flags_look_up(flags, &id, lf_flags_namespace_key("shop"), &generation);
+	lf_flags_unmap(flags);
+	(void)close(dirfd);
+	cr_assert(rc >= 0);
+	return rc == LF_VERDICT_MUTED;
+}
+
+static void count_in(const char *run_dir, struct fixture_segment *segment, enum fixture_owner owner)
+{
+	fixture_segment(segment, run_dir, owner);
+	fixture_slot(segment, "puts", "hello", "p!f", LF_KIND_CONSTANT)->counts[LF_PASSED] = 5;
+}
+
+Test(agent, it_drains_by_itself_and_leaves_nothing_behind_when_all_is_counted)
+{
+	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+	struct fixture_segment segment;
+
+	count_in(lf_agent_run_dir(agent), &segment, OWNER_DEAD);
+	cr_assert_eq(lf_agent_serve(agent, -1, 120), 0);
+	cr_assert_eq(fixture_totals(lf_agent_store(agent), true).count_total, 5);
+	lf_agent_close(agent);
+	cr_assert_eq(fixture_names(fixture_path("base")), 0);
+	cr_assert_eq(fixture_sentences(), 0, "%s", fixture_all_said());
+}
+
+Test(agent, it_stops_serving_when_the_callers_descriptor_is_readable)
+{
+	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+	int ends[2];
+
+	cr_assert_eq(pipe(ends), 0);
+	cr_assert_eq(lf_agent_serve(agent, ends[0], 30), 0);
+	cr_assert_eq(write(ends[1], "x", 1), 1);
+	cr_assert_eq(lf_agent_serve(agent, ends[0], -1), 1);
+	lf_agent_close(agent);
+}
+
+Test(agent, a_directory_whose_process_lives_on_is_left_and_adopted_by_the_next_run)
+{
+	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+	struct fixture_segment segment;
+	char dir[PATH_MAX];
+
+	(void)strcpy(dir, lf_agent_run_dir(agent));
+	count_in(dir, &segment, OWNER_LIVES);
+	lf_agent_close(agent);
+	cr_assert(fixture_exists(dir));
+	((struct lf_slot *)((char *)segment.memory + LF_SEGMENT_HEADER_BYTES))->counts[LF_PASSED] = 8;
+	fixture_tail(&segment, 0, "fputs", "p!f", "the end", 0);
+	cr_assert_eq(unlink(segment.path), 0); /* so that it is not counted twice under its new name */
+	agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+	cr_assert_eq(lf_agent_serve(agent, -1, 60), 0);
+	cr_assert_not(fixture_exists(dir));
+	cr_assert_eq(fixture_total(lf_agent_store(agent)), 5);
+	cr_assert_eq(fixture_totals(lf_agent_store(agent), true).count_total, 0);
+	lf_agent_close(agent);
+}
+
+Test(agent, two_agents_of_one_base_exclude_each_other)
+{
+	struct lf_agent *agent = open_agent(LF_AGENT_BASE_DIRECTORY), *second = NULL;
+	struct lf_agent_options options = { .store_path = fixture_path("entries.db"),
+		                            .base_dir = fixture_path("base"),
+		                            .place = LF_AGENT_BASE_DIRECTORY };
+
+	cr_assert_eq(lf_agent_open(&second, &options, NULL, &why), -EBUSY);
+	cr_assert_null(second);
+	lf_agent_close(agent);
+}
+
+Test(agent, a_store_that_cannot_be_used_is_told_apart_and_can_be_observed_for)
+{
+	struct lf_agent_options options = { .store_path = fixture_path("base"),
+		                            .base_dir = fixture_path("base"),
+		                            .reporter = fixture_reporter() };
+	struct lf_agent *agent = NULL;
+	struct fixture_segment segment;
+	bool store_failed = false;
+
+	cr_assert(lf_agent_open(&agent, &options, &store_failed, &why) < 0);
+	cr_assert(store_failed);
+	options.observe = true;
+	cr_assert_eq(lf_agent_open(&agent, &options, &store_failed, &why), 0, "%s", why.text);
+	count_in(lf_agent_run_dir(agent), &segment, OWNER_DEAD);
+	cr_assert_eq(lf_agent_drain(agent), 0);
+	cr_assert_eq(fixture_totals(lf_agent_store(agent), true).count_total, 5);
+	lf_agent_close(agent);
+	cr_assert(fixture_exists(segment.path), "it waits for the store");
+}
+
+static void replace_store(bool delete_only)
+{
+	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+	struct fixture_segment segment;
+	struct lf_slot *slot;
+	char command[4 * PATH_MAX];
+
+	count_in(lf_agent_run_dir(agent), &segment, OWNER_LIVES);
+	slot = (struct lf_slot *)((char *)segment.memory + LF_SEGMENT_HEADER_BYTES);
+	cr_assert_eq(lf_agent_drain(agent), 0);
+	(void)snprintf(command, sizeof(command), "cd '%s' && python3 -c 'import sqlite3; "
+	               "sqlite3.connect(\"entries.db\").execute(\"VACUUM INTO \\\"backup.db\\\"\")'",
+	               fixture_dir());
+	cr_assert_eq(system(command), 0);
+	slot->counts[LF_PASSED] = 25;
+	cr_assert_eq(lf_agent_drain(agent), 0);
+	(void)snprintf(command, sizeof(command), delete_only ? "rm '%s/entries.db'" :
+	                                         "mv '%s/backup.db' '%s/entries.db'",
+	               fixture_dir(), fixture_dir());
+	cr_assert_eq(system(command), 0);
+	slot->counts[LF_PASSED] = 28;
+	cr_assert_eq(lf_agent_drain(agent), 0, "%s", fixture_all_said());
+	cr_assert_eq(lf_agent_drain(agent), 0, "%s", fixture_all_said());
+	cr_assert_eq(fixture_total(lf_agent_store(agent)), delete_only ? 3 : 8, "%llu",
+	             (unsigned long long)fixture_total(lf_agent_store(agent)));
+	cr_assert_eq(fixture_totals(lf_agent_store(agent), true).count_total, 28);
+	cr_assert_eq(fixture_sentences(), 1, "%s", fixture_all_said());
+	cr_assert(fixture_said(delete_only ? ": 25 calls" : ": 20 calls"), "%s", fixture_all_said());
+	lf_agent_close(agent);
+}
+
+Test(agent, a_store_that_is_deleted_under_it_is_made_anew_and_the_run_keeps_its_summary)
+{
+	replace_store(true);
+}
+
+Test(agent, a_store_that_is_restored_under_it_goes_on_from_the_stamp)
+{
+	replace_store(false);
+}
+
+/* ---- Commands ---- */
+
+Test(agent, muting_without_an_agent_publishes_in_the_directories_that_are_left)
+{
+	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+	struct lf_everywhere where = here();
+	struct fixture_segment segment;
+	char dir[PATH_MAX], hash[LF_HASH_CHARS + 1];
+
+	(void)strcpy(dir, lf_agent_run_dir(agent));
+	count_in(dir, &segment, OWNER_LIVES);
+	cr_assert_eq(lf_agent_drain(agent), 0);
+	only_hash(lf_agent_store(agent), hash);
+	lf_agent_close(agent);
+	cr_assert_not(is_muted(dir, hash));
+	cr_assert_eq(lf_mute_everywhere(&where, "shop", hash, true, &why), 0, "%s", why.text);
+	cr_assert(is_muted(dir, hash));
+	cr_assert_eq(lf_mute_everywhere(&where, "shop", hash, false, &why), 0, "%s", why.text);
+	cr_assert_not(is_muted(dir, hash));
+	cr_assert_eq(lf_mute_everywhere(&where, "other", hash, true, &why), -ENOENT);
+	cr_assert_eq(fixture_sentences(), 0, "%s", fixture_all_said());
+}
+
+/* Serves in the parent while `command` runs in a child. */
+static int serve_while(struct lf_agent *agent, int (*command)(const char *hash), const char *hash)
+{
+	int ends[2], status;
+	pid_t child;
+
+	cr_assert_eq(pipe(ends), 0);
+	child = fork();
+	if (child == 0)
+		_exit(command(hash));
+	(void)close(ends[1]);
+	cr_assert_eq(lf_agent_serve(agent, ends[0], 10000), 1, "the command hangs");
+	(void)close(ends[0]);
+	(void)waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int mute_command(const char *hash)
+{
+	struct lf_everywhere where = here();
+
+	return lf_mute_everywhere(&where, "shop", hash, true, NULL) == 0 ? 0 : 1;
+}
+
+static int drain_command(const char *hash)
+{
+	struct lf_everywhere where = here();
+
+	(void)hash;
+	return lf_drain_everywhere(&where);
+}
+
+Test(agent, muting_reaches_the_living_agent_which_publishes_at_once)
+{
+	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+	struct fixture_segment segment;
+	char hash[LF_HASH_CHARS + 1];
+
+	count_in(lf_agent_run_dir(agent), &segment, OWNER_LIVES);
+	cr_assert_eq(lf_agent_drain(agent), 0);
+	only_hash(lf_agent_store(agent), hash);
+	cr_assert_eq(serve_while(agent, mute_command, hash), 0);
+	cr_assert(is_muted(lf_agent_run_dir(agent), hash));
+	lf_agent_close(agent);
+}
+
+Test(agent, draining_everywhere_asks_living_agents_and_takes_over_from_dead_ones)
+{
+	struct lf_agent *left = open_agent(LF_AGENT_OWN_DIRECTORY);
+	struct lf_agent *agent;
+	struct fixture_segment segment, other;
+	char dir[PATH_MAX];
+
+	(void)strcpy(dir, lf_agent_run_dir(left));
+	count_in(dir, &segment, OWNER_LIVES);
+	lf_agent_close(left);
+	agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+	cr_assert_eq(lf_agent_serve(agent, -1, 0), 0); /* its own adoption is over */
+	fixture_slot(&segment, "puts", "later", "p!f", LF_KIND_CONSTANT)->counts[LF_PASSED] = 2;
+	count_in(lf_agent_run_dir(agent), &other, OWNER_LIVES);
+	cr_assert_eq(serve_while(agent, drain_command, NULL), 1, "%s", fixture_all_said());
+	cr_assert_eq(fixture_total(lf_agent_store(agent)), 12);
+	lf_agent_close(agent);
+}
+
+Test(agent, a_flag_that_another_program_sets_in_the_store_is_published_at_the_next_look)
+{
+	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+	struct lf_store *other = fixture_store(fixture_path("entries.db"));
+	struct fixture_segment segment;
+	char hash[LF_HASH_CHARS + 1];
+	struct lf_flag_change mute = { "shop", hash, false, "me" };
+	bool changed;
+
+	count_in(lf_agent_run_dir(agent), &segment, OWNER_LIVES);
+	cr_assert_eq(lf_agent_drain(agent), 0);
+	only_hash(other, hash);
+	cr_assert_eq(lf_store_set_flags(other, &mute, &changed, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_agent_serve(agent, -1, 150), 0);
+	cr_assert(is_muted(lf_agent_run_dir(agent), hash));
+	lf_store_close(other);
+	lf_agent_close(agent);
+}
+
+Test(agent, requests_that_make_no_sense_get_an_error_and_change_nothing)
+{
+	static const char *const bad[] = { "", " ", "dance", "mute", "mute shop", "mute shop zz",
+		                           "mute shop 00000000000000000000000000000000 more",
+		                           "unmute shop 00000000000000000000000000000000", "drainx" };
+	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		int dirfd = open(lf_agent_run_dir(agent), O_RDONLY | O_DIRECTORY);
+		int fd = connect_raw(dirfd);
+		char answer[512] = "";
+
+		cr_assert(write(fd, bad[i], strlen(bad[i])) >= 0);
+		cr_assert_eq(write(fd, "\n", 1), 1);
+		for (int turns = 0; turns < 20; turns++) {
+			cr_assert_eq(lf_agent_serve(agent, -1, 5), 0);
+			if (recv(fd, answer, sizeof(answer) - 1, MSG_DONTWAIT) > 0)
+				break;
+		}
+		cr_assert_eq(strncmp(answer, "error ", 6), 0, "\"%s\" gets \"%s\"", bad[i], answer);
+		(void)close(fd);
+		(void)close(dirfd);
+	}
+	lf_agent_close(agent);
+}
