@@ -110,6 +110,7 @@ static void bind_identity(sqlite3_stmt *statement, const struct lf_new_entry *wh
 				(int)id->frame.len, SQLITE_STATIC);
 }
 
+/* Or adds, when it is there already. */
 static int insert(struct lf_store *store, const struct lf_new_entry *what,
 		  const struct lf_addition *addition, struct lf_error *err)
 {
@@ -130,10 +131,8 @@ int lf_store_add_new(struct lf_store *store, const struct lf_new_entry *what,
 		     const struct lf_addition *addition, enum lf_add_flags flags,
 		     struct lf_error *err)
 {
-	int rc = run_addition(store, LF_SQL_ADD, addition, err);
+	int rc = insert(store, what, addition, err);
 
-	if (rc == -ENOENT)
-		rc = insert(store, what, addition, err);
 	return rc == 0 && flags & LF_ADD_TALLY ? tally(store, addition, err) : rc;
 }
 

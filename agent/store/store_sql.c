@@ -66,19 +66,20 @@ const char lf_store_tally_sql[] =
 #define ADD_ALL                                                                                  \
 	ADD("countPassed", "?1") ", " ADD("countMuted", "?2") ", " ADD("countSampled", "?3") ", " \
 	ADD("countLimited", "?4") ", " ADD("countFolded", "?5") ", "                              \
-	"firstSeenAt = min(firstSeenAt, ?6), lastSeenAt = max(lastSeenAt, ?7)"                    \
-	" WHERE namespace = ?8 AND hash = ?9"
+	"firstSeenAt = min(firstSeenAt, ?6), lastSeenAt = max(lastSeenAt, ?7)"
+#define OF_KEY " WHERE namespace = ?8 AND hash = ?9"
 
 static const char *const texts[LF_SQL_COUNT] = {
 	[LF_SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[LF_SQL_COMMIT] = "COMMIT",
 	[LF_SQL_ROLLBACK] = "ROLLBACK",
-	[LF_SQL_ADD] = "UPDATE entries SET " ADD_ALL,
+	[LF_SQL_ADD] = "UPDATE entries SET " ADD_ALL OF_KEY,
 	[LF_SQL_INSERT] = "INSERT INTO entries (countPassed, countMuted, countSampled, countLimited,"
 			  " countFolded, firstSeenAt, lastSeenAt, namespace, hash, method,"
 			  " messageTemplate, templateKind, topFrame)"
-			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
-	[LF_SQL_TALLY_ADD] = "UPDATE temp.tally SET " ADD_ALL,
+			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+			  " ON CONFLICT (namespace, hash) DO UPDATE SET " ADD_ALL,
+	[LF_SQL_TALLY_ADD] = "UPDATE temp.tally SET " ADD_ALL OF_KEY,
 	[LF_SQL_TALLY_INSERT] = "INSERT INTO temp.tally SELECT namespace, hash, method,"
 				" messageTemplate, templateKind, topFrame, ?6, ?7, ?1, ?2, ?3, ?4, ?5"
 				" FROM entries WHERE namespace = ?8 AND hash = ?9",
