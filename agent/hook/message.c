@@ -105,12 +105,13 @@ uint32_t lf_message_refresh_verdict(struct lf_process *process, struct lf_slot *
 	uint32_t generation;
 	int verdict;
 
-	/* Current but muted: the low bit is the only difference. */
-	if ((had & ~(uint32_t)LF_VERDICT_MUTED) == lf_message_generation(process))
-		return had & LF_VERDICT_MUTED;
+	if (had + (had & LF_VERDICT_MUTED) == lf_message_generation(process))
+		return had & LF_VERDICT_MUTED; /* current, but muted */
 	verdict = lf_flags_look_up(process->flags, &slot->id, process->namespace_key, &generation);
 	if (verdict < 0)
 		return had & LF_VERDICT_MUTED; /* being rewritten: as before, until the next call */
-	atomic_store_explicit(&slot->verdict, generation | (uint32_t)verdict, memory_order_relaxed);
+	/* Muted is the odd number before: the one behind is the generation while the table is being
+	 * rewritten, and would pass then. */
+	atomic_store_explicit(&slot->verdict, generation - (uint32_t)verdict, memory_order_relaxed);
 	return (uint32_t)verdict;
 }

@@ -29,7 +29,7 @@ enum {
 
 enum lf_verdict {
 	LF_VERDICT_PASS = 0,
-	LF_VERDICT_MUTED = 1, /* the only bit below a generation, which is even when at rest */
+	LF_VERDICT_MUTED = 1, /* generations are even at rest: the low bit of a cached one is free */
 };
 
 /* A cell is empty while `verdict` is 0.  Open addressing: start at the id's first four bytes as a

@@ -72,7 +72,7 @@ struct lf_slot {
 	lf_ref template;
 	lf_ref frame;
 	_Atomic uint32_t verdict;  /* owner's cache: generation of the flags table it was read at
-	                            * (even), plus LF_VERDICT_MUTED; agent/map/flags.h */
+	                            * (even), less LF_VERDICT_MUTED; agent/map/flags.h */
 	uint32_t fixed_len;        /* bytes that a call prints, plus 1; 0: differs from call to call */
 	uint8_t kind;              /* enum lf_kind */
 	_Atomic uint8_t state;     /* enum lf_slot_state */
