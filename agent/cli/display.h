@@ -8,10 +8,16 @@
 #define LOGFOLD_CLI_DISPLAY_H
 
 #include <stdio.h>
+#include <string.h>
 
 #include "logfold/entry.h"
 
 enum { LF_CELLS_UNLIMITED = 0 };
+
+static inline struct lf_text lf_text_of(const char *string)
+{
+	return (struct lf_text){ string, strlen(string) };
+}
 
 /* How many cells the text takes when it is shown whole. */
 size_t lf_display_cells(struct lf_text text);

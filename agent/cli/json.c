@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "agent/cli/fields.h"
 #include "agent/cli/tags.h"
 #include "hashing/utf8.h"
 
@@ -64,35 +65,6 @@ void lf_json_string(FILE *out, struct lf_text text)
 	(void)fputc('"', out);
 }
 
-static void write_name(FILE *out, const char *name)
-{
-	(void)fprintf(out, ",\"%s\":", name);
-}
-
-static void write_text(FILE *out, const char *name, struct lf_text text)
-{
-	write_name(out, name);
-	lf_json_string(out, text);
-}
-
-static void write_known_text(FILE *out, const char *name, struct lf_text text)
-{
-	if (text.len > 0)
-		write_text(out, name, text);
-}
-
-static void write_bool(FILE *out, const char *name, bool value)
-{
-	write_name(out, name);
-	(void)fputs(value ? "true" : "false", out);
-}
-
-static void write_count(FILE *out, const char *name, uint64_t value)
-{
-	write_name(out, name);
-	(void)fprintf(out, "%" PRIu64, value);
-}
-
 static void write_tags(FILE *out, struct lf_text tags)
 {
 	struct lf_text tag;
@@ -101,7 +73,6 @@ static void write_tags(FILE *out, struct lf_text tags)
 
 	if (!lf_tags_are_valid(tags))
 		tags = (struct lf_text){ "[]", 2 };
-	write_name(out, "tags");
 	(void)fputc('[', out);
 	while (lf_tags_next(tags, &at, &tag)) {
 		(void)fprintf(out, "%s\"", first ? "" : ",");
@@ -112,42 +83,36 @@ static void write_tags(FILE *out, struct lf_text tags)
 	(void)fputc(']', out);
 }
 
-static void write_counts(FILE *out, const struct lf_entry *entry)
+static void write_value(FILE *out, const struct lf_field *field, const struct lf_entry *entry)
 {
-	static const char *const names[LF_OUTCOME_COUNT] = {
-		[LF_PASSED] = "countPassed",   [LF_MUTED] = "countMuted",   [LF_SAMPLED] = "countSampled",
-		[LF_LIMITED] = "countLimited", [LF_FOLDED] = "countFolded",
-	};
-	unsigned i;
-
-	write_count(out, "countTotal", entry->count_total);
-	for (i = 0; i < LF_OUTCOME_COUNT; i++)
-		write_count(out, names[i], entry->counts[i]);
+	switch (field->kind) {
+	case LF_FIELD_TEXT:
+		lf_json_string(out, lf_field_text(field, entry));
+		break;
+	case LF_FIELD_TAGS:
+		write_tags(out, lf_field_text(field, entry));
+		break;
+	case LF_FIELD_BOOL:
+		(void)fputs(lf_field_bool(field, entry) ? "true" : "false", out);
+		break;
+	case LF_FIELD_COUNT:
+		(void)fprintf(out, "%" PRIu64, lf_field_count(field, entry));
+		break;
+	case LF_FIELD_NUMBER:
+		(void)fprintf(out, "%" PRId64, lf_field_number(field, entry));
+		break;
+	}
 }
 
 void lf_json_entry(FILE *out, const struct lf_entry *entry)
 {
-	(void)fputs("{\"hash\":", out);
-	lf_json_string(out, entry->hash);
-	write_text(out, "namespace", entry->namespace);
-	write_text(out, "method", entry->method);
-	write_text(out, "messageTemplate", entry->message_template);
-	write_text(out, "templateKind", entry->template_kind);
-	write_text(out, "topFrame", entry->top_frame);
-	write_bool(out, "enabled", entry->enabled);
-	write_counts(out, entry);
-	write_text(out, "firstSeenAt", entry->first_seen_at);
-	write_text(out, "lastSeenAt", entry->last_seen_at);
-	write_bool(out, "persistToCache", entry->persist_to_cache);
-	write_bool(out, "persistToDb", entry->persist_to_db);
-	write_tags(out, entry->tags);
-	write_name(out, "flagsVersion");
-	(void)fprintf(out, "%" PRId64, entry->flags_version);
-	write_text(out, "flagsWriter", entry->flags_writer);
-	write_known_text(out, "sourceFile", entry->source_file);
-	if (entry->source_line > 0)
-		write_count(out, "sourceLine", (uint64_t)entry->source_line);
-	write_known_text(out, "family", entry->family);
-	write_known_text(out, "policy", entry->policy);
+	const struct lf_field *field;
+
+	for (field = lf_fields; field->name; field++) {
+		if (!lf_field_is_known(field, entry))
+			continue;
+		(void)fprintf(out, "%c\"%s\":", field == lf_fields ? '{' : ',', field->name);
+		write_value(out, field, entry);
+	}
 	(void)fputs("}\n", out);
 }

@@ -1,5 +1,4 @@
-/* Entries as JSON: one object on one line, its keys the field names of logfold/entry.h in that
- * order; then those of sourceFile, sourceLine, family and policy that are known.
+/* Entries as JSON: one object on one line, with the fields of agent/cli/fields.h in that order.
  *
  * Always valid JSON in UTF-8, whatever the store holds: a byte that is not UTF-8 becomes the four
  * characters \xHH, tags that are no array of strings become [].

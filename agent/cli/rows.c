@@ -1,7 +1,8 @@
 #include "agent/cli/rows.h"
 
 #include <inttypes.h>
-#include <string.h>
+
+#include "agent/cli/display.h"
 
 enum { COUNT, METHOD, MESSAGE, FRAME, HASH, MUTED, COLUMNS };
 
@@ -22,11 +23,6 @@ int lf_rows_new(struct lf_table **out)
 	return lf_table_new(out, columns, COLUMNS);
 }
 
-static struct lf_text text_of(const char *string)
-{
-	return (struct lf_text){ string, strlen(string) };
-}
-
 int lf_rows_add(struct lf_table *table, const struct lf_entry *entry)
 {
 	struct lf_text cells[COLUMNS];
@@ -36,13 +32,13 @@ int lf_rows_add(struct lf_table *table, const struct lf_entry *entry)
 	if (entry->counts[LF_MUTED] > 0 || !entry->enabled)
 		(void)snprintf(muted, sizeof(muted), "%" PRIu64 "%s", entry->counts[LF_MUTED],
 			       entry->enabled ? "" : " now");
-	cells[COUNT] = text_of(count);
+	cells[COUNT] = lf_text_of(count);
 	cells[METHOD] = entry->method;
 	cells[MESSAGE] = entry->message_template;
 	cells[FRAME] = entry->top_frame;
 	cells[HASH] = entry->hash;
 	if (cells[HASH].len > LF_SHORT_HASH_CHARS)
 		cells[HASH].len = LF_SHORT_HASH_CHARS;
-	cells[MUTED] = text_of(muted);
+	cells[MUTED] = lf_text_of(muted);
 	return lf_table_add(table, cells);
 }

@@ -5,62 +5,39 @@
 #include "agent/cli/chosen.h"
 #include "agent/cli/cli.h"
 #include "agent/cli/display.h"
+#include "agent/cli/fields.h"
 #include "agent/cli/json.h"
 
-static void show_text(const char *name, struct lf_text text)
+static void show_value(const struct lf_field *field, const struct lf_entry *entry)
 {
-	(void)printf("%s: ", name);
-	(void)lf_display(stdout, text, LF_CELLS_UNLIMITED);
-	(void)putchar('\n');
+	switch (field->kind) {
+	case LF_FIELD_TEXT:
+	case LF_FIELD_TAGS:
+		(void)lf_display(stdout, lf_field_text(field, entry), LF_CELLS_UNLIMITED);
+		break;
+	case LF_FIELD_BOOL:
+		(void)fputs(lf_field_bool(field, entry) ? "true" : "false", stdout);
+		break;
+	case LF_FIELD_COUNT:
+		(void)printf("%" PRIu64, lf_field_count(field, entry));
+		break;
+	case LF_FIELD_NUMBER:
+		(void)printf("%" PRId64, lf_field_number(field, entry));
+		break;
+	}
 }
 
-static void show_known_text(const char *name, struct lf_text text)
-{
-	if (text.len > 0)
-		show_text(name, text);
-}
-
-static void show_bool(const char *name, bool value)
-{
-	(void)printf("%s: %s\n", name, value ? "true" : "false");
-}
-
-static void show_counts(const struct lf_entry *entry)
-{
-	static const char *const names[LF_OUTCOME_COUNT] = {
-		[LF_PASSED] = "countPassed",   [LF_MUTED] = "countMuted",   [LF_SAMPLED] = "countSampled",
-		[LF_LIMITED] = "countLimited", [LF_FOLDED] = "countFolded",
-	};
-	unsigned i;
-
-	(void)printf("countTotal: %" PRIu64 "\n", entry->count_total);
-	for (i = 0; i < LF_OUTCOME_COUNT; i++)
-		(void)printf("%s: %" PRIu64 "\n", names[i], entry->counts[i]);
-}
-
-/* The order of logfold/entry.h, as in JSON. */
 static void show_entry(const struct lf_entry *entry)
 {
-	show_text("hash", entry->hash);
-	show_text("namespace", entry->namespace);
-	show_text("method", entry->method);
-	show_text("messageTemplate", entry->message_template);
-	show_text("templateKind", entry->template_kind);
-	show_text("topFrame", entry->top_frame);
-	show_bool("enabled", entry->enabled);
-	show_counts(entry);
-	show_text("firstSeenAt", entry->first_seen_at);
-	show_text("lastSeenAt", entry->last_seen_at);
-	show_bool("persistToCache", entry->persist_to_cache);
-	show_bool("persistToDb", entry->persist_to_db);
-	show_text("tags", entry->tags);
-	(void)printf("flagsVersion: %" PRId64 "\n", entry->flags_version);
-	show_text("flagsWriter", entry->flags_writer);
-	show_known_text("sourceFile", entry->source_file);
-	if (entry->source_line > 0)
-		(void)printf("sourceLine: %" PRId64 "\n", entry->source_line);
-	show_known_text("family", entry->family);
-	show_known_text("policy", entry->policy);
+	const struct lf_field *field;
+
+	for (field = lf_fields; field->name; field++) {
+		if (!lf_field_is_known(field, entry))
+			continue;
+		(void)printf("%s: ", field->name);
+		show_value(field, entry);
+		(void)putchar('\n');
+	}
 }
 
 static int show(void *arg, const struct lf_place *place, const struct lf_options *options,

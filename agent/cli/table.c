@@ -25,14 +25,9 @@ struct lf_table {
 	size_t widest[LF_TABLE_COLUMNS_MAX]; /* of titles and cells; 0: the column is left out */
 };
 
-static struct lf_text text_of(const char *string)
-{
-	return (struct lf_text){ string, strlen(string) };
-}
-
 static size_t title_cells(const struct lf_column *column)
 {
-	return lf_display_cells(text_of(column->title));
+	return lf_display_cells(lf_text_of(column->title));
 }
 
 int lf_table_new(struct lf_table **out, const struct lf_column *columns, size_t count)
@@ -229,7 +224,7 @@ static void print_titles(const struct lf_table *table, struct line line)
 	size_t i;
 
 	for (i = 0; i < table->columns_count; i++)
-		print_cell(&line, &table->columns[i], line.widths[i], text_of(table->columns[i].title),
+		print_cell(&line, &table->columns[i], line.widths[i], lf_text_of(table->columns[i].title),
 			   COLOUR_OF_TITLES);
 	(void)fputc('\n', line.out);
 }
