@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "agent/map/reserve.h"
 #include "hashing/decimal.h"
 #include "hashing/sys.h"
 
@@ -21,7 +22,7 @@ static int fill_new(int fd)
 		uint64_t magic;
 		uint32_t layout, cells_count;
 	} head = { LF_FLAGS_MAGIC, LF_FLAGS_LAYOUT, LF_FLAGS_CELLS };
-	int rc = lf_sys_fallocate(fd, 0, 0, sizeof(struct lf_flags));
+	int rc = lf_reserve(fd, 0, sizeof(struct lf_flags));
 
 	if (rc < 0)
 		return rc;

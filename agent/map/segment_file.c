@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/map/process_id.h"
+#include "agent/map/reserve.h"
 #include "hashing/sys.h"
 
 uint64_t lf_segment_now_ms(void)
@@ -17,7 +18,7 @@ static int reserve_and_map(int fd, uint32_t n, char **out)
 {
 	off_t offset = (off_t)n * LF_CHUNK_BYTES;
 	void *memory;
-	int rc = lf_sys_fallocate(fd, 0, offset, LF_CHUNK_BYTES);
+	int rc = lf_reserve(fd, offset, LF_CHUNK_BYTES);
 
 	if (rc < 0)
 		return rc;
