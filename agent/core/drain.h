@@ -22,9 +22,10 @@
 
 struct lf_drain;
 
-/* Where a test may end the world. */
+/* Where a test may step in, or end the world. */
 enum lf_drain_point {
-	LF_DRAIN_ADDED,     /* all is in the transaction */
+	LF_DRAIN_FOUND_DEAD, /* an owner is dead; its segment is not read to the end yet */
+	LF_DRAIN_ADDED,      /* all is in the transaction */
 	LF_DRAIN_COMMITTED,
 	LF_DRAIN_STAMPED,
 	LF_DRAIN_UNLINKED,

@@ -120,8 +120,10 @@ static bool read_all(struct lf_drain *drain, struct lf_drain_segment *segment, b
 	*dead = rc == 0 && lf_owner_is_dead(&drain->host, &segment->owner,
 	                                    lf_reader_header(segment->reader).pid_namespace);
 	/* Between the first reading and its death it may have counted more. */
-	if (*dead)
+	if (*dead) {
+		lf_drain_reach(drain, LF_DRAIN_FOUND_DEAD);
 		rc = lf_reader_read(segment->reader, dirfd, drain->now_ms, &err);
+	}
 	if (rc == 0)
 		return true;
 	cannot_read(drain, segment, rc, &err);

@@ -104,29 +104,27 @@ static int publish_here(const struct visit *visit, struct lf_rundir *dir)
 	return 0;
 }
 
-static int mute_one(void *arg, const char *path)
+/* Who holds the lock has a socket, or is done in a moment.  False when it has neither. */
+static bool reach(struct visit *visit, struct lf_rundir *dir)
 {
 	static const struct timespec pause = { 0, PAUSE_MS * 1000000L };
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		if (ask(visit, dir, MUTE_TIMEOUT_MS) == 0 || publish_here(visit, dir) != -EBUSY)
+			return true;
+		(void)nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+static int mute_one(void *arg, const char *path)
+{
 	struct visit *visit = arg;
 	struct lf_rundir *dir = open_ours(visit, path);
-	int rc = -EBUSY;
 
-	if (!dir)
-		return 0;
-	/* Who holds the lock has a socket, or is done in a moment. */
-	for (int tries = 0; rc == -EBUSY && tries < TRIES; tries++) {
-		if (ask(visit, dir, MUTE_TIMEOUT_MS) == 0)
-			break;
-		rc = publish_here(visit, dir);
-		if (rc == -EBUSY)
-			(void)nanosleep(&pause, NULL);
-		else
-			break;
-		if (tries == TRIES - 1)
-			lf_say(visit->reporter, "run directory '%s' is held by an agent that cannot be "
-			                        "reached: its processes obey after its next look at the store",
-			       path);
-	}
+	if (dir && !reach(visit, dir))
+		lf_say(visit->reporter, "run directory '%s' is held by an agent that cannot be reached: its "
+		                        "processes obey after its next look at the store", path);
 	lf_rundir_close(dir);
 	return 0;
 }

@@ -90,6 +90,8 @@ static void identify(struct lf_process_id *id, enum fixture_owner owner)
 		id->pid = (uint32_t)dead_pid();
 		id->start_time = 1;
 	}
+	if (owner == OWNER_BEFORE_US)
+		id->start_time--;
 	if (owner == OWNER_OF_OLDER_BOOT)
 		memset(id->boot_id, 'b', 32);
 	if (owner == OWNER_ELSEWHERE) {

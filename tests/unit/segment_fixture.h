@@ -34,6 +34,7 @@ struct fixture_segment {
 enum fixture_owner {
 	OWNER_LIVES,         /* the test itself */
 	OWNER_DEAD,          /* a process that has ended */
+	OWNER_BEFORE_US,     /* one that had the test's process id earlier */
 	OWNER_OF_OLDER_BOOT,
 	OWNER_ELSEWHERE,     /* of another pid namespace */
 };

@@ -207,6 +207,25 @@ Test(control, clients_that_are_stuck_send_garbage_or_vanish_do_not_hold_the_othe
 	lf_control_close(control);
 }
 
+Test(control, clients_who_never_say_a_word_lose_their_places_in_the_end)
+{
+	int requests = 0, dirfd = open_base();
+	struct lf_control *control = listen_at(dirfd, &requests);
+	pid_t child;
+
+	for (int i = 0; i < LF_CONTROL_CLIENTS; i++)
+		(void)connect_raw(dirfd);
+	child = fork();
+	if (child == 0) {
+		struct lf_error err;
+
+		_exit(lf_control_ask(dirfd, "at last", 2 * LF_CONTROL_PATIENCE_MS, NULL, 0, &err) == 0 ? 0
+		                                                                                       : 1);
+	}
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	lf_control_close(control);
+}
+
 Test(control, a_request_may_come_in_pieces)
 {
 	int requests = 0, dirfd = open_base(), fd;

@@ -216,7 +216,7 @@ static void give_to(pid_t pid)
 	memcpy(segment.path, renamed, sizeof(renamed));
 }
 
-Test(drain, a_zombie_is_dead_and_a_process_that_was_given_its_number_is_another)
+Test(drain, a_zombie_is_dead)
 {
 	pid_t child = fork();
 	siginfo_t info;
@@ -231,10 +231,36 @@ Test(drain, a_zombie_is_dead_and_a_process_that_was_given_its_number_is_another)
 	cr_assert_not(fixture_exists(segment.path));
 	(void)waitpid(child, NULL, 0);
 	fixture_segment(&segment, run_dir(), OWNER_LIVES);
-	give_to(1); /* another start time than ours, but alive */
+	give_to(1);
 	drain();
-	cr_assert(fixture_exists(segment.path));
+	cr_assert(fixture_exists(segment.path), "process 1 lives");
 	cr_assert_eq(fixture_total(store), 1);
+}
+
+Test(drain, a_process_that_was_given_a_dead_ones_number_is_another)
+{
+	fixture_segment(&segment, run_dir(), OWNER_BEFORE_US);
+	(void)add("hello\n", 1);
+	drain();
+	cr_assert_not(fixture_exists(segment.path));
+	cr_assert_eq(fixture_total(store), 1);
+}
+
+static void count_on(void *arg, enum lf_drain_point point)
+{
+	if (point == LF_DRAIN_FOUND_DEAD)
+		((struct lf_slot *)arg)->counts[LF_PASSED] += 100;
+}
+
+Test(drain, what_an_owner_counted_just_before_its_death_was_noticed_is_not_lost)
+{
+	struct lf_drain_hooks hooks = { NULL, count_on, NULL };
+
+	fixture_segment(&segment, run_dir(), OWNER_DEAD);
+	hooks.arg = add("hello\n", 1);
+	cr_assert_eq(fixture_drain_hooked(run_dir(), store, &hooks), 0);
+	cr_assert_eq(fixture_total(store), 101);
+	cr_assert_not(fixture_exists(segment.path));
 }
 
 Test(drain, a_process_that_died_unborn_leaves_nothing_and_one_without_room_is_told)

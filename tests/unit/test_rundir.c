@@ -299,12 +299,14 @@ Test(rundir, one_restored_store_begins_one_new_incarnation_for_all_its_directori
 	(void)snprintf(command, sizeof(command), "rm '%s'", claim.store);
 	cr_assert_eq(system(command), 0);
 	for (int round = 0; round < 2; round++) {
-		struct lf_incarnation now;
+		struct lf_incarnation now, fresh;
 
 		store = fixture_store(claim.store);
+		cr_assert_eq(lf_store_incarnation(store, &fresh, &why), 0);
 		lf_adopt_all(&claim, store, &reporter);
 		cr_assert_eq(lf_store_incarnation(store, &now, &why), 0);
 		cr_assert_eq(now.minted, round == 0);
+		cr_assert_str_eq(now.uuid, fresh.uuid, "a store that is new needs no newer incarnation");
 		cr_assert_eq(fixture_total(store), 0);
 		lf_store_close(store);
 	}
@@ -340,5 +342,17 @@ Test(rundir, a_stamp_gives_back_what_was_written_and_notices_every_cut)
 		cr_assert_eq(truncate(fixture_path("base/stamp"), size), 0);
 		cr_assert_eq(lf_stamp_read(fd, &back, &why), -EBADMSG, "cut at %ld passes", (long)size);
 	}
+	lf_rundir_close(dir);
+}
+
+Test(rundir, a_stamp_with_a_line_that_nobody_knows_is_damaged)
+{
+	struct lf_rundir *dir = open_dir(fixture_path("base"), LF_RUNDIR_EXISTING);
+	struct lf_stamp back;
+	FILE *file = fopen(fixture_path("base/stamp"), "w");
+
+	(void)fputs("logfold-stamp 1\nstore /a.db\nincarnation -\nsequence 1\nwhat is this\nend\n", file);
+	(void)fclose(file);
+	cr_assert_eq(lf_stamp_read(lf_rundir_fd(dir), &back, &why), -EBADMSG);
 	lf_rundir_close(dir);
 }
