@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/signals.h"
 
 enum { COMMANDS_MAX = 64 };
 
@@ -109,6 +110,7 @@ int main(int argc, char **argv)
 	const struct lf_command *command;
 
 	occupy_standard_fds();
+	lf_signals_outlive_file_limit();
 	choose_locale();
 	if (argc < 2) {
 		lf_help_overview(stderr);

@@ -8,7 +8,7 @@
 /* Our own faults must end us as ever, whoever else has them blocked. */
 static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT };
 static const int never_passed_on[] = { SIGCHLD, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU,
-	                               SIGPIPE, SIGURG,  SIGIO };
+	                               SIGPIPE, SIGURG,  SIGIO,   SIGXFSZ };
 static const int of_the_keyboard[] = { SIGINT, SIGQUIT };
 static const int of_the_terminal[] = { SIGHUP, SIGWINCH };
 
@@ -23,6 +23,20 @@ static bool is_one_of(int signal, const int *list, size_t count)
 }
 
 #define IS_ONE_OF(signal, list) is_one_of((signal), (list), sizeof(list) / sizeof(*(list)))
+
+static struct sigaction file_limit_before;
+
+void lf_signals_outlive_file_limit(void)
+{
+	struct sigaction ignored = { .sa_handler = SIG_IGN };
+
+	(void)sigaction(SIGXFSZ, &ignored, &file_limit_before);
+}
+
+void lf_signals_restore_file_limit(void)
+{
+	(void)sigaction(SIGXFSZ, &file_limit_before, NULL);
+}
 
 int lf_signals_take(struct lf_signals *out, struct lf_error *err)
 {

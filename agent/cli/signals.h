@@ -1,14 +1,17 @@
 /* The signals that logfold gets while its command runs.
  *
- * They are blocked and read from an fd, never caught: no disposition but that of SIGCHLD is touched,
- * so the command can be given all of them as logfold found them.
+ * They are blocked and read from an fd, never caught: no disposition but those of SIGCHLD and SIGXFSZ
+ * is touched, so the command can be given all of them as logfold found them.
  *
  *   INT, QUIT                                 dropped: a terminal sends them to the whole group
  *     from outside our pid namespace          passed on: `docker stop` and its like send them to one
  *                                             process only, which may be us
  *   HUP, WINCH from the terminal              dropped, for the same reason
- *   CHLD, CONT, TSTP, TTIN, TTOU, PIPE, URG, IO   never passed on
+ *   CHLD, CONT, TSTP, TTIN, TTOU, PIPE, URG, IO, XFSZ   never passed on
  *   TERM, HUP, USR1, USR2, ALRM, all others   passed on
+ *
+ * SIGXFSZ is ignored in every command, so that a limit on file sizes (ulimit -f) is an error code for
+ * us and not our end; the command finds it as we did.
  *
  * An alarm that was set before exec is among what is passed on: bare, the command would have got it.
  */
@@ -26,6 +29,12 @@ struct lf_signals {
 	sigset_t mask_before;    /* for the command, and for afterwards */
 	struct sigaction chld_before; /* an ignored SIGCHLD would reap the command unseen */
 };
+
+/* Ignores SIGXFSZ.  Once, before anything is written. */
+void lf_signals_outlive_file_limit(void);
+
+/* As it was, for the command.  Async-signal-safe. */
+void lf_signals_restore_file_limit(void);
 
 /* Blocks what can be blocked. */
 LF_MUST_CHECK int lf_signals_take(struct lf_signals *out, struct lf_error *err);

@@ -42,6 +42,7 @@ static void become(const struct lf_spawn *how, int report_fd)
 		}
 	}
 	lf_signals_restore(how->signals);
+	lf_signals_restore_file_limit();
 	(void)execvp(how->argv[0], how->argv);
 	error = errno;
 report:
@@ -89,6 +90,7 @@ int lf_spawn(pid_t *out, const struct lf_spawn *how, int *not_run, struct lf_err
 
 int lf_spawn_in_place(char *const *argv)
 {
+	lf_signals_restore_file_limit();
 	(void)execvp(argv[0], argv);
 	return errno;
 }
