@@ -169,6 +169,8 @@ static int open_file(struct lf_reader *reader, int dirfd, struct lf_error *err)
 
 	if (fd < 0 && errno == ELOOP)
 		return bad("it is a symbolic link", err);
+	if (fd < 0 && errno == ENXIO)
+		return bad("it is not a regular file", err); /* a socket cannot be opened at all */
 	if (fd < 0)
 		return lf_fail(err, -errno, "it cannot be opened: %s", strerror(errno));
 	lf_reader_rest(reader);
