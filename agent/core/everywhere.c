@@ -44,14 +44,20 @@ static int ask(struct visit *visit, const struct lf_rundir *dir, int timeout_ms)
 	return 0;
 }
 
-static struct lf_rundir *open_ours(const struct visit *visit, const char *path)
+/* Every command begins with a drain: that is where a damaged stamp is told. */
+static struct lf_rundir *open_ours(const struct visit *visit, const char *path, bool tell)
 {
 	struct lf_rundir *dir;
+	int rc;
 
 	if (lf_rundir_open(&dir, path, LF_RUNDIR_EXISTING, NULL) < 0)
 		return NULL;
-	if (lf_claim_covers(&visit->claim, dir) > 0)
+	rc = lf_claim_covers(&visit->claim, dir);
+	if (rc > 0)
 		return dir;
+	if (rc < 0 && tell)
+		lf_say(visit->reporter, "run directory '%s' is left alone, as its stamp cannot be read "
+		                        "(%s): remove the stamp to have it counted", path, strerror(-rc));
 	lf_rundir_close(dir);
 	return NULL;
 }
@@ -61,7 +67,7 @@ static struct lf_rundir *open_ours(const struct visit *visit, const char *path)
 static int drain_one(void *arg, const char *path)
 {
 	struct visit *visit = arg;
-	struct lf_rundir *dir = open_ours(visit, path);
+	struct lf_rundir *dir = open_ours(visit, path, true);
 
 	if (dir && ask(visit, dir, DRAIN_TIMEOUT_MS) == -ENOENT && visit->store)
 		lf_adopt_one(&visit->claim, dir, visit->store, visit->reporter);
@@ -120,7 +126,7 @@ static bool reach(struct visit *visit, struct lf_rundir *dir)
 static int mute_one(void *arg, const char *path)
 {
 	struct visit *visit = arg;
-	struct lf_rundir *dir = open_ours(visit, path);
+	struct lf_rundir *dir = open_ours(visit, path, false);
 
 	if (dir && !reach(visit, dir))
 		lf_say(visit->reporter, "run directory '%s' is held by an agent that cannot be reached: its "
