@@ -176,6 +176,15 @@ static int read_stamp(const struct lf_drain *drain, struct lf_stamp *out, struct
 	return rc;
 }
 
+static int stamp_at_first(struct lf_drain *drain, struct lf_store *store, struct lf_error *err)
+{
+	struct lf_error why;
+	int rc = lf_drain_stamp(drain, store, &why);
+
+	return rc < 0 ? lf_fail(err, rc, "in run directory '%s', %s: set LOGFOLD_RUN_DIR to another place",
+	                        lf_rundir_path(drain->dir), why.text) : 0;
+}
+
 int lf_drain_attach(struct lf_drain *drain, struct lf_store *store, struct lf_error *err)
 {
 	struct lf_stamp stamp = { .count = 0 };
@@ -188,7 +197,7 @@ int lf_drain_attach(struct lf_drain *drain, struct lf_store *store, struct lf_er
 	if (rc == 0)
 		rc = take_over(drain, store, &stamp, err);
 	if (rc == 0)
-		rc = lf_drain_stamp(drain, store, err);
+		rc = stamp_at_first(drain, store, err);
 	lf_stamp_fini(&stamp);
 	return rc;
 }
