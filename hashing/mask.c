@@ -6,7 +6,10 @@
 
 #define PLACEHOLDER "<*>"
 
-enum { PLACEHOLDER_LEN = 3, SHORT_RUN = LF_MASK_SLACK };
+/* A function of its own, so that what it keeps does not stand below the rest on small stacks. */
+#define APART __attribute__((noinline))
+
+enum { PLACEHOLDER_LEN = 3, LETTERS = C_HEX | C_LETTER | C_UPPER | C_LOWER };
 
 /* ---- writing ---- */
 
@@ -25,36 +28,45 @@ static bool is_fourth(const struct mask_scan *s, unsigned char c)
 	return c == '=' || (lf_mask_classes[c] & (C_OTHER | C_SIGN | C_DOT | C_MARK)) != 0;
 }
 
-/* Copies a plain run of usual length as one block of fixed size, which spares a loop whose end the
- * processor cannot guess.  What lies behind the run in `out` is written again later. */
-static bool put_short_run(struct mask_scan *s, const struct mask_run *run)
+/* Writes text as it is, in blocks of fixed size, which spares a loop whose end the processor cannot
+ * guess.  What lies behind it in `out` is written again later. */
+static bool put_text(struct mask_scan *s, size_t stop)
 {
-	if (run->end - run->start > SHORT_RUN || run->start + SHORT_RUN > s->end ||
-	    s->len + SHORT_RUN > LF_TEMPLATE_MAX)
+	size_t len = stop - s->pos, i = 0;
+
+	if (s->len + len + LF_MASK_SLACK > LF_TEMPLATE_MAX)
 		return false;
-	memcpy(s->out + s->len, s->in + run->start, SHORT_RUN);
-	s->len += run->end - run->start;
-	s->pos = run->end;
+	for (; i < len && s->pos + i + LF_MASK_SLACK <= s->end; i += LF_MASK_SLACK)
+		memcpy(s->out + s->len + i, s->in + s->pos + i, LF_MASK_SLACK);
+	if (i < len)
+		memcpy(s->out + s->len + i, s->in + s->pos + i, len - i);
+	s->len += len;
+	s->pos = stop;
 	return true;
 }
 
-/* Copies a run, or as many whole characters of it as there is room for. */
-static void put_run(struct mask_scan *s, const struct mask_run *run)
+/* Writes a run, or as many whole characters of it as there is room for. */
+static void put_run_bytes(struct mask_scan *s, const struct mask_run *run)
 {
-	bool has_marks = (run->seen & (C_OTHER | C_SIGN | C_DOT | C_MARK)) != 0;
 	size_t i;
 
-	if (!has_marks && put_short_run(s, run))
-		return;
 	for (i = run->start; i < run->end && s->len < LF_TEMPLATE_MAX; i++)
-		if (!has_marks || !is_fourth(s, s->in[i]))
+		if (!is_fourth(s, s->in[i]))
 			s->out[s->len++] = (char)s->in[i];
 	s->pos = run->end;
 	if (i == run->end)
 		return;
-	s->full = true;
+	s->pos = s->end;
 	for (; i > run->start && is_tail((char)s->in[i]); i--)
 		s->len--;
+}
+
+static void put_run(struct mask_scan *s, const struct mask_run *run)
+{
+	bool joins = s->len > 0 && s->out[s->len - 1] == (char)s->in[run->start];
+
+	if (!run->single || joins || !put_text(s, run->end))
+		put_run_bytes(s, run);
 }
 
 static void put_byte(struct mask_scan *s)
@@ -100,7 +112,7 @@ static void put_placeholder(struct mask_scan *s, size_t next)
 		return;
 	}
 	if (LF_TEMPLATE_MAX - s->len < PLACEHOLDER_LEN) {
-		s->full = true;
+		s->pos = s->end;
 		return;
 	}
 	s->bracketed = s->joint && len == 2 && memcmp(glue, " (", 2) == 0 ? s->joint : 0;
@@ -135,50 +147,108 @@ static bool is_numeric(const struct mask_run *run)
 	return run->seen & C_DIGIT && !(run->seen & ~(unsigned)(C_DIGIT | C_DOT | C_SIGN));
 }
 
-/* Where the unit behind a number ends; `pos` when there is none. */
-static size_t unit_end(const struct mask_scan *s, size_t pos)
+static bool in_window(const struct mask_scan *s, size_t pos)
 {
-	size_t start = mask_skip_blanks(s, pos);
-	struct mask_run run;
-
-	if (start == pos || !(mask_class_at(s, start) & (C_UPPER | C_LOWER)))
-		return pos;
-	run = lf_mask_run_at(s, start);
-	if (mask_at(s, run.end) == '=' || mask_at(s, run.end) == '(' ||
-	    !lf_mask_is_unit(s->in + start, run.core - start))
-		return pos;
-	return run.core;
+	return pos - s->window.start < LF_MASK_WINDOW;
 }
 
-/* Most runs are words in small letters before a space.  No rule makes such a word variable, if it is
- * no value and not hex alone: this is a short cut, not a rule. */
-static bool put_plain_word(struct mask_scan *s)
+/* The run again with the bytes that are neither letter nor digit, given as bits from its start on. */
+static void add_marks(const struct mask_scan *s, struct mask_run *run, uint64_t marks)
 {
-	struct mask_run run = { .start = s->pos };
-	size_t pos = s->pos;
-	unsigned class;
+	run->single = !(marks & marks >> 1);
+	for (; marks; marks &= marks - 1)
+		run->seen |= lf_mask_classes[s->in[run->start + (unsigned)__builtin_ctzll(marks)]];
+	while (run->core > run->start && mask_ends_sentence(s->in[run->core - 1]))
+		run->core--;
+}
 
-	while (pos < s->end && (class = lf_mask_classes[s->in[pos]]) & C_LOWER) {
-		run.seen |= class;
-		pos++;
+/* As lf_mask_run_at(), from the window where that knows enough.  Through a pointer: a struct returned
+ * would be copied in pairs of words that have just been written singly, which stalls. */
+static inline void run_at(struct mask_scan *s, size_t pos, struct mask_run *run)
+{
+	const struct mask_window *w = &s->window;
+	uint64_t bits, marks;
+	unsigned at;
+
+	if (!in_window(s, pos) || !(w->ending >> (pos - w->start)))
+		lf_mask_look(&s->window, s->in, pos, s->end);
+	at = (unsigned)(pos - w->start);
+	bits = w->ending >> at;
+	if (!bits || w->backslash) {
+		*run = lf_mask_run_at(s, pos);
+		return;
 	}
-	if (!(run.seen & C_LETTER) || pos == s->end || s->in[pos] != ' ' ||
-	    (run.start > 0 && s->in[run.start - 1] == '='))
+	run->start = pos;
+	run->core = run->end = pos + (unsigned)__builtin_ctzll(bits);
+	run->single = true;
+	bits = (bits & -bits) - 1;
+	run->seen = (bits & w->digit >> at ? C_DIGIT : 0) | (bits & w->hex >> at ? C_HEX : 0) |
+		    (bits & (w->letter & ~w->hex) >> at ? C_LETTER : 0);
+	marks = bits & ~((w->digit | w->letter) >> at);
+	if (marks)
+		add_marks(s, run, marks);
+}
+
+/* Where the unit ends that stands behind the number at `run`; the number's end when there is none. */
+static APART size_t unit_end(struct mask_scan *s, struct mask_run *run)
+{
+	size_t end = run->end, start = mask_skip_blanks(s, end);
+
+	if (start == end || !(mask_class_at(s, start) & (C_UPPER | C_LOWER)))
+		return end;
+	run_at(s, start, run); /* in place of the number's: the stack is small */
+	if (mask_at(s, run->end) == '=' || mask_at(s, run->end) == '(' || !lf_mask_is_unit(s, run))
+		return end;
+	return run->core;
+}
+
+static bool is_value_at(const struct mask_scan *s, size_t pos)
+{
+	return pos > 0 && s->in[pos - 1] == '=';
+}
+
+/* Text in which no rule sees anything. */
+static bool put_plain_text(struct mask_scan *s, unsigned at)
+{
+	const struct mask_window *w = &s->window;
+	unsigned stop = at + (unsigned)__builtin_ctzll(~w->plain >> at);
+	uint64_t before;
+
+	if (is_value_at(s, s->pos))
 		return false;
-	run.core = run.end = pos;
-	put_run(s, &run);
-	return true;
+	if (!(w->ending >> stop & 1) || mask_at(s, w->start + stop) == ':') {
+		before = (w->ending & ((UINT64_C(1) << stop) - 1)) >> at;
+		if (!before)
+			return false;
+		stop = at + 64 - (unsigned)__builtin_clzll(before);
+	}
+	return put_text(s, w->start + stop);
+}
+
+/* Where the variable thing ends that starts with this run; its start when it is not variable.  The
+ * most frequent cases of the rules come first. */
+static size_t variable_end(const struct mask_scan *s, const struct mask_run *run)
+{
+	if (mask_at(s, run->end) == ':')
+		return lf_mask_run_variable(s, run);
+	if ((run->seen & (C_DIGIT | C_MARK)) == C_DIGIT)
+		return run->core;
+	if ((run->seen & C_LETTER) && !(run->seen & ~(unsigned)LETTERS) && !is_value_at(s, run->start))
+		return lf_mask_is_name(s, run) ? run->core : run->start;
+	return lf_mask_run_variable(s, run);
 }
 
 static void mask_run(struct mask_scan *s)
 {
-	struct mask_run run = lf_mask_run_at(s, s->pos);
-	size_t stop = lf_mask_run_variable(s, &run);
+	struct mask_run run;
+	size_t stop;
 
+	run_at(s, s->pos, &run);
+	stop = variable_end(s, &run);
 	if (stop == run.start)
 		put_run(s, &run);
 	else if (stop == run.end && is_numeric(&run))
-		put_placeholder(s, unit_end(s, stop));
+		put_placeholder(s, unit_end(s, &run));
 	else
 		put_placeholder(s, stop);
 }
@@ -291,14 +361,14 @@ static void mask_quoted_word(struct mask_scan *s, size_t open, size_t close)
 		open_quotation(s, open);
 	} else if (is_quoted_value(s, open, close)) {
 		put_placeholder(s, close);
-		if (s->len < LF_TEMPLATE_MAX && !s->full)
+		if (s->len < LF_TEMPLATE_MAX && s->pos < s->end)
 			put_byte(s);
 	} else {
 		open_quotation(s, open);
 	}
 }
 
-static void mask_quote(struct mask_scan *s)
+static APART void mask_quote(struct mask_scan *s)
 {
 	size_t open = s->pos, close;
 
@@ -316,7 +386,7 @@ static void mask_quote(struct mask_scan *s)
 		mask_quoted_word(s, open, close);
 }
 
-static void mask_angle(struct mask_scan *s)
+static APART void mask_angle(struct mask_scan *s)
 {
 	unsigned char next = mask_at(s, s->pos + 1);
 	struct mask_run run;
@@ -350,16 +420,9 @@ static void mask_colon(struct mask_scan *s)
 		put_byte(s);
 }
 
-static void mask_step(struct mask_scan *s)
+static void mask_separator(struct mask_scan *s)
 {
-	unsigned char c = s->in[s->pos];
-
-	if (!(lf_mask_classes[c] & C_END)) {
-		if (!put_plain_word(s))
-			mask_run(s);
-		return;
-	}
-	switch (c) {
+	switch (s->in[s->pos]) {
 	case ' ':
 	case '\t': mask_blank(s); break;
 	case '"':
@@ -373,6 +436,21 @@ static void mask_step(struct mask_scan *s)
 	}
 }
 
+static void mask_step(struct mask_scan *s)
+{
+	unsigned at;
+
+	if (!in_window(s, s->pos))
+		lf_mask_look(&s->window, s->in, s->pos, s->end);
+	at = (unsigned)(s->pos - s->window.start);
+	if (s->window.plain >> at & 1 && put_plain_text(s, at))
+		return;
+	if (s->window.ending >> at & 1)
+		mask_separator(s);
+	else
+		mask_run(s);
+}
+
 /* ---- the line ---- */
 
 static uint64_t fold(uint64_t a, uint64_t b)
@@ -382,18 +460,22 @@ static uint64_t fold(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Two words at a time, each pair through one wide multiplication. */
+/* Two words at a time, each pair through one wide multiplication; the last pair may overlap the one
+ * before. */
 static uint64_t hash_text(const char *text, size_t len)
 {
 	const uint64_t k0 = 0x9e3779b97f4a7c15u, k1 = 0xc2b2ae3d27d4eb4fu;
-	uint64_t hash = k0 ^ len, pair[2];
+	uint64_t hash = k0 ^ len, pair[2] = { 0, 0 };
+	size_t i;
 
-	for (; len >= sizeof(pair); text += sizeof(pair), len -= sizeof(pair)) {
-		memcpy(pair, text, sizeof(pair));
+	for (i = 0; i + sizeof(pair) < len; i += sizeof(pair)) {
+		memcpy(pair, text + i, sizeof(pair));
 		hash = fold(pair[0] ^ k1, pair[1] ^ hash);
 	}
-	pair[0] = pair[1] = 0;
-	memcpy(pair, text, len);
+	if (len >= sizeof(pair))
+		memcpy(pair, text + len - sizeof(pair), sizeof(pair));
+	else
+		memcpy(pair, text, len);
 	return fold(fold(pair[0] ^ k1, pair[1] ^ hash) ^ k0, k1);
 }
 
@@ -423,7 +505,11 @@ static struct lf_text trim(struct lf_text text)
 
 size_t lf_mask(struct lf_text line, char out[LF_TEMPLATE_MAX], uint64_t *hash)
 {
-	struct mask_scan s = { .out = out };
+	struct mask_scan s;
+
+	s.pos = s.len = s.joint = s.bracketed = 0;
+	s.in_quote = false;
+	s.out = out;
 
 	line.len = cut_length(line);
 	if (!lf_mask_is_clean(line))
@@ -431,7 +517,8 @@ size_t lf_mask(struct lf_text line, char out[LF_TEMPLATE_MAX], uint64_t *hash)
 	line = trim(line);
 	s.in = (const unsigned char *)line.data;
 	s.end = line.len;
-	while (s.pos < s.end && s.len < LF_TEMPLATE_MAX && !s.full)
+	s.window.start = SIZE_MAX - LF_MASK_WINDOW;
+	while (s.pos < s.end && s.len < LF_TEMPLATE_MAX)
 		mask_step(&s);
 	if (s.len > 0 && out[s.len - 1] == ' ')
 		s.len--;

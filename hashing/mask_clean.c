@@ -2,25 +2,32 @@
 
 #include <string.h>
 
+#include "hashing/mask_vector.h"
 #include "hashing/utf8.h"
 
 enum { ESC = 0x1b, BEL = 0x07 };
 
+/* Neither NUL, ESC nor a byte beyond ASCII. */
+static bool is_plain_ascii(struct lf_text line)
+{
+	mask_flags bad = { 0 };
+	mask_bytes x;
+	size_t i;
+
+	for (i = 0; line.len - i >= MASK_VECTOR; i += MASK_VECTOR) {
+		x = mask_load(line.data + i);
+		bad |= (x == 0) | (x == ESC) | (mask_flags)x;
+	}
+	/* What is left, together with bytes before it. */
+	x = mask_load(line.data + line.len - MASK_VECTOR);
+	bad |= (x == 0) | (x == ESC) | (mask_flags)x;
+	return mask_bits(bad) == 0;
+}
+
 bool lf_mask_is_clean(struct lf_text line)
 {
-	const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
-	uint64_t word, no_esc;
-	size_t i = 0;
-
-	for (; line.len - i >= sizeof(word); i += sizeof(word)) {
-		memcpy(&word, line.data + i, sizeof(word));
-		no_esc = word ^ (ones * ESC);
-		/* Some byte is 0, ESC, or not ASCII (or, rarely, a neighbour of one that is). */
-		if ((word | (word - ones) | (no_esc - ones)) & highs)
-			break;
-	}
-	line.data += i;
-	line.len -= i;
+	if (line.len >= MASK_VECTOR && is_plain_ascii(line))
+		return true;
 	return line.len == 0 || (!memchr(line.data, ESC, line.len) && lf_utf8_is_clean(line));
 }
 

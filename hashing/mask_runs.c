@@ -37,11 +37,6 @@ static bool is_escape_at(const struct mask_scan *s, size_t pos)
 	       is_lower_hex(mask_at(s, pos + 2)) && is_lower_hex(mask_at(s, pos + 3));
 }
 
-static bool ends_sentence(unsigned char c)
-{
-	return c == '.' || c == '!' || c == '?';
-}
-
 struct mask_run lf_mask_run_at(const struct mask_scan *s, size_t pos)
 {
 	struct mask_run run = { .start = pos };
@@ -57,10 +52,22 @@ struct mask_run lf_mask_run_at(const struct mask_scan *s, size_t pos)
 		pos++;
 	}
 	run.end = pos;
-	while (pos > run.start && ends_sentence(s->in[pos - 1]))
+	while (pos > run.start && mask_ends_sentence(s->in[pos - 1]))
 		pos--;
 	run.core = pos;
 	return run;
+}
+
+/* Where the core of the run ends that starts at `start`. */
+static size_t core_end(const struct mask_scan *s, size_t start)
+{
+	size_t pos = start;
+
+	while (pos < s->end && !(lf_mask_classes[s->in[pos]] & C_END))
+		pos++;
+	while (pos > start && mask_ends_sentence(s->in[pos - 1]))
+		pos--;
+	return pos;
 }
 
 static size_t count_byte(const struct mask_scan *s, const struct mask_run *run, unsigned char byte)
@@ -201,9 +208,9 @@ static size_t colon_end(const struct mask_scan *s, const struct mask_run *run)
 
 	if (next == '/' && mask_at(s, run->end + 2) == '/' && is_scheme(s, run))
 		return after_scheme(s, run->end + 3);
-	if (next == '\\' && run->end - run->start == 1 && run->seen & (C_UPPER | C_LOWER) &&
+	if (next == '\\' && run->end - run->start == 1 && run->seen & (C_HEX | C_LETTER) &&
 	    !is_escape_at(s, run->end + 1))
-		return lf_mask_run_at(s, run->end + 1).core;
+		return core_end(s, run->end + 1);
 	if (lf_mask_classes[next] & C_DIGIT && run->seen & C_DOT && has_suffix(s, run))
 		return run->end;
 	if (!(run->seen & ~(unsigned)(C_DIGIT | C_HEX | C_UPPER | C_LOWER)))
@@ -262,10 +269,7 @@ size_t lf_mask_run_variable(const struct mask_scan *s, const struct mask_run *ru
 		return url_end(s, run->start);
 	if (has_variable_shape(s, run) || is_masked_value(s, run))
 		return run->core;
-	if (lf_mask_classes[s->in[run->start]] & C_UPPER &&
-	    (lf_mask_is_date_word(s, run) || lf_mask_is_zone(s, run)))
-		return run->core;
-	return run->start;
+	return lf_mask_is_name(s, run) ? run->core : run->start;
 }
 
 /* Groups of one to four hex digits, joined by one colon or two. */
@@ -280,31 +284,31 @@ enum { GROUP_DIGITS = 4, MOST_GROUPS = 20 /* an InfiniBand hardware address */ }
 
 static size_t read_group(const struct mask_scan *s, size_t pos, struct groups *g)
 {
+	unsigned seen = 0, class;
 	size_t n = 0;
 
-	for (; n < GROUP_DIGITS && mask_class_at(s, pos + n) & (C_DIGIT | C_HEX); n++)
-		g->has_digit |= (mask_class_at(s, pos + n) & C_DIGIT) != 0;
+	for (; n < GROUP_DIGITS && (class = mask_class_at(s, pos + n)) & (C_DIGIT | C_HEX); n++)
+		seen |= class;
+	g->has_digit |= (seen & C_DIGIT) != 0;
 	g->count += n > 0;
 	return n;
 }
 
-static struct groups read_groups(const struct mask_scan *s, size_t pos)
+static void read_groups(const struct mask_scan *s, size_t pos, struct groups *g)
 {
-	struct groups g = { 0 };
 	size_t colons, n;
 
-	g.end = pos + read_group(s, pos, &g);
-	while (mask_at(s, g.end) == ':' && g.count <= MOST_GROUPS) {
-		colons = mask_at(s, g.end + 1) == ':' ? 2 : 1;
-		n = read_group(s, g.end + colons, &g);
+	g->end = pos + read_group(s, pos, g);
+	while (mask_at(s, g->end) == ':' && g->count <= MOST_GROUPS) {
+		colons = mask_at(s, g->end + 1) == ':' ? 2 : 1;
+		n = read_group(s, g->end + colons, g);
 		if (n == 0 && colons == 1)
 			break;
-		g.end += colons + n;
-		g.doubles += colons == 2;
+		g->end += colons + n;
+		g->doubles += colons == 2;
 		if (n == 0)
 			break;
 	}
-	return g;
 }
 
 /* "listening on :: port 22", "[::]:80", but not "std::<...". */
@@ -319,17 +323,20 @@ static bool stands_alone(const struct mask_scan *s, size_t start, size_t end)
 
 size_t lf_mask_address_end(const struct mask_scan *s, size_t pos)
 {
-	struct groups g = read_groups(s, pos);
-	unsigned char after = mask_at(s, g.end);
-	bool found = g.doubles == 0 ? g.count >= 6 && g.count <= MOST_GROUPS
-				    : g.doubles == 1 && g.count <= 7 && g.has_digit;
+	struct groups g = { 0 };
+	unsigned char after;
+	bool found;
 
+	read_groups(s, pos, &g);
+	after = mask_at(s, g.end);
+	found = g.doubles == 0 ? g.count >= 6 && g.count <= MOST_GROUPS
+			       : g.doubles == 1 && g.count <= 7 && g.has_digit;
 	if (g.doubles == 1 && g.count == 0)
 		return stands_alone(s, pos, g.end) ? g.end : pos;
 	if (!found)
 		return pos;
 	/* "%eth0", "/64", ".0.0.1" */
 	if (after == '%' || after == '/' || (after == '.' && mask_class_at(s, g.end + 1) & C_DIGIT))
-		return lf_mask_run_at(s, g.end).core;
+		return core_end(s, g.end);
 	return lf_mask_classes[after] & (C_WORD | C_SIGN) ? pos : g.end;
 }

@@ -37,6 +37,22 @@ enum {
 _Static_assert(2 * LF_MASK_CLEANED_MAX + 1 + LF_MASK_SLACK <= LF_TEMPLATE_MAX - LF_MASK_CLEANED_MAX,
 	       "cleaned text would be overwritten before it is read");
 
+/* What each of 64 bytes of the text is, a bit a byte, so that a few instructions find the end of a
+ * run and tell what it holds.  What would take a loop otherwise takes a branch that the processor
+ * cannot guess at each run's end. */
+enum { LF_MASK_WINDOW = 64 };
+
+struct mask_window {
+	size_t start;    /* the byte of bit 0 */
+	uint64_t ending; /* C_END, and whatever is behind the text */
+	uint64_t digit;
+	uint64_t letter; /* ASCII */
+	uint64_t hex;    /* of those, a-f and A-F */
+	uint64_t plain;  /* belongs to text that all rules leave alone, unless = stands before it or :
+	                  * behind its last word */
+	bool backslash;  /* there is one */
+};
+
 struct mask_scan {
 	const unsigned char *in;
 	size_t pos;
@@ -47,7 +63,7 @@ struct mask_scan {
 	size_t bracketed; /* not 0: the last placeholder is the second of "<*> (<*>", this the joint
 	                   * of the first */
 	bool in_quote;    /* inside "several words" */
-	bool full;
+	struct mask_window window;
 };
 
 /* A run: in[start..end), its part before trailing . ! ? in[start..core), all its classes. */
@@ -55,7 +71,8 @@ struct mask_run {
 	size_t start;
 	size_t core;
 	size_t end;
-	unsigned seen;
+	unsigned seen;   /* without C_UPPER and C_LOWER when the window knew it all */
+	bool single;     /* no two bytes in a row are equal marks */
 };
 
 static inline unsigned char mask_at(const struct mask_scan *s, size_t pos)
@@ -73,6 +90,11 @@ static inline bool mask_is_blank(unsigned char c)
 	return c == ' ' || c == '\t';
 }
 
+static inline bool mask_ends_sentence(unsigned char c)
+{
+	return c == '.' || c == '!' || c == '?';
+}
+
 static inline bool mask_is_placeholder(const struct mask_scan *s, size_t pos)
 {
 	return mask_at(s, pos) == '<' && mask_at(s, pos + 1) == '*' && mask_at(s, pos + 2) == '>';
@@ -87,6 +109,9 @@ static inline size_t mask_skip_blanks(const struct mask_scan *s, size_t pos)
 
 #pragma GCC visibility push(hidden)
 
+/* mask_window.c: looks at the 64 bytes at text[pos], or less up to the end, which is behind `pos`. */
+void lf_mask_look(struct mask_window *window, const unsigned char *text, size_t pos, size_t end);
+
 /* mask_runs.c: the run that starts at `pos`, which must not be the end of the text. */
 struct mask_run lf_mask_run_at(const struct mask_scan *s, size_t pos);
 /* Where the variable thing ends that starts with this run; its start when it is not variable. */
@@ -97,10 +122,9 @@ bool lf_mask_is_behind_key(const struct mask_scan *s, size_t pos);
 size_t lf_mask_address_end(const struct mask_scan *s, size_t pos);
 
 /* mask_words.c: the fixed words. */
-bool lf_mask_is_date_word(const struct mask_scan *s, const struct mask_run *run);
-bool lf_mask_is_zone(const struct mask_scan *s, const struct mask_run *run);
-bool lf_mask_is_unit(const unsigned char *word, size_t len);
-bool lf_mask_is_constant_value(const unsigned char *word, size_t len);
+bool lf_mask_is_name(const struct mask_scan *s, const struct mask_run *run); /* of a date, or a zone */
+bool lf_mask_is_unit(const struct mask_scan *s, const struct mask_run *run);
+bool lf_mask_is_constant_value(const unsigned char *text, size_t len);
 /* Whether in[..end) ends with the name of a key whose value is the message itself. */
 bool lf_mask_is_message_key(const struct mask_scan *s, size_t end);
 

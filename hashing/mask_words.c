@@ -2,41 +2,84 @@
 
 #include <string.h>
 
-/* A list of words is one string; a blank follows each word. */
-static bool in_list(const char *list, const unsigned char *word, size_t len)
+/* A word of up to 16 bytes, zeros behind it: two comparisons tell whether two are the same. */
+struct word {
+	char text[16];
+};
+
+static struct word word_of(const unsigned char *text, size_t len, unsigned char lower)
 {
-	for (; *list; list += strcspn(list, " ") + 1)
-		if (list[0] == (char)word[0] && strncmp(list, (const char *)word, len) == 0 &&
-		    list[len] == ' ')
+	struct word word = { "" };
+
+	for (size_t i = 0; i < len; i++)
+		word.text[i] = (char)(text[i] | lower);
+	return word;
+}
+
+/* An empty word ends the list. */
+static bool in_list(const struct word *list, const struct word *word)
+{
+	for (; list->text[0]; list++)
+		if (memcmp(list, word, sizeof(*word)) == 0)
 			return true;
 	return false;
 }
 
-static const char months[12][12] = {
-	"January", "February", "March", "April", "May", "June",
-	"July", "August", "September", "October", "November", "December",
-};
+#define THREE(a, b, c) ((uint32_t)(a) << 16 | (uint32_t)(b) << 8 | (uint32_t)(c))
 
-static const char weekdays[7][12] = {
-	"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday",
-};
-
-/* The whole name or its first three letters. */
-static bool is_name(const char names[][12], size_t count, const unsigned char *word, size_t len)
+static uint32_t first_three(const unsigned char *word)
 {
-	size_t i;
+	return THREE(word[0], word[1], word[2]);
+}
 
-	if (len < 3 || len > 9)
-		return false;
-	for (i = 0; i < count; i++)
-		if (names[i][0] == (char)word[0] && strncmp(names[i], (const char *)word, len) == 0)
-			return len == 3 || names[i][len] == '\0';
-	return false;
+/* The month that starts with these letters. */
+static const char *month_of(uint32_t three)
+{
+	switch (three) {
+	case THREE('J', 'a', 'n'): return "January";
+	case THREE('F', 'e', 'b'): return "February";
+	case THREE('M', 'a', 'r'): return "March";
+	case THREE('A', 'p', 'r'): return "April";
+	case THREE('M', 'a', 'y'): return "May";
+	case THREE('J', 'u', 'n'): return "June";
+	case THREE('J', 'u', 'l'): return "July";
+	case THREE('A', 'u', 'g'): return "August";
+	case THREE('S', 'e', 'p'): return "September";
+	case THREE('O', 'c', 't'): return "October";
+	case THREE('N', 'o', 'v'): return "November";
+	case THREE('D', 'e', 'c'): return "December";
+	default: return NULL;
+	}
+}
+
+static const char *weekday_of(uint32_t three)
+{
+	switch (three) {
+	case THREE('M', 'o', 'n'): return "Monday";
+	case THREE('T', 'u', 'e'): return "Tuesday";
+	case THREE('W', 'e', 'd'): return "Wednesday";
+	case THREE('T', 'h', 'u'): return "Thursday";
+	case THREE('F', 'r', 'i'): return "Friday";
+	case THREE('S', 'a', 't'): return "Saturday";
+	case THREE('S', 'u', 'n'): return "Sunday";
+	default: return NULL;
+	}
+}
+
+/* The whole name or its first three letters, which are known to be the same; NULL is no name. */
+static bool is_name(const char *name, const unsigned char *word, size_t len)
+{
+	return name && (len == 3 || (strlen(name) == len && memcmp(name, word, len) == 0));
 }
 
 static bool is_month(const unsigned char *word, size_t len)
 {
-	return is_name(months, 12, word, len);
+	return len >= 3 && is_name(month_of(first_three(word)), word, len);
+}
+
+static bool is_weekday(const unsigned char *word, size_t len)
+{
+	return len >= 3 && is_name(weekday_of(first_three(word)), word, len);
 }
 
 static size_t digits_at(const struct mask_scan *s, size_t pos)
@@ -94,7 +137,7 @@ static bool is_weekday_of_date(const struct mask_scan *s, const struct mask_run 
 	return has_number_at(s, next) || has_month_at(s, next);
 }
 
-bool lf_mask_is_date_word(const struct mask_scan *s, const struct mask_run *run)
+static bool is_date_word(const struct mask_scan *s, const struct mask_run *run)
 {
 	const unsigned char *word = s->in + run->start;
 	size_t len = run->core - run->start;
@@ -103,100 +146,147 @@ bool lf_mask_is_date_word(const struct mask_scan *s, const struct mask_run *run)
 		return has_day_before(s, run->start) ||
 		       (mask_is_blank(mask_at(s, run->core)) &&
 			has_number_at(s, mask_skip_blanks(s, run->core)));
-	return run->core == run->end && is_name(weekdays, 7, word, len) &&
-	       is_weekday_of_date(s, run);
+	return run->core == run->end && is_weekday(word, len) && is_weekday_of_date(s, run);
 }
 
-bool lf_mask_is_zone(const struct mask_scan *s, const struct mask_run *run)
+static bool is_zone(const struct mask_scan *s, const struct mask_run *run)
 {
-	size_t before = blanks_before(s, run->start);
+	static const struct word zones[] = {
+		{ "AM" }, { "PM" }, { "UTC" }, { "GMT" }, { "EST" }, { "EDT" }, { "CST" }, { "CDT" },
+		{ "MST" }, { "MDT" }, { "PST" }, { "PDT" }, { "WET" }, { "CET" }, { "CEST" },
+		{ "EET" }, { "EEST" }, { "BST" }, { "MSK" }, { "IST" }, { "HKT" }, { "JST" },
+		{ "KST" }, { "AEST" }, { "AEDT" }, { "NZST" }, { "NZDT" }, { "" },
+	};
+	size_t before = blanks_before(s, run->start), len = run->core - run->start;
+	struct word word;
 
-	return before > 0 && before < run->start && mask_class_at(s, before - 1) & C_DIGIT &&
-	       in_list("AM PM UTC GMT EST EDT CST CDT MST MDT PST PDT WET CET CEST EET EEST BST MSK "
-		       "IST HKT JST KST AEST AEDT NZST NZDT ",
-		       s->in + run->start, run->core - run->start);
+	if (len < 2 || len > 4 || before == run->start || before == 0 ||
+	    !(mask_class_at(s, before - 1) & C_DIGIT))
+		return false;
+	word = word_of(s->in + run->start, len, 0);
+	return in_list(zones, &word);
 }
 
-/* The list of the units that begin with a letter; NULL when none does. */
-static const char *units_with(char initial)
+bool lf_mask_is_name(const struct mask_scan *s, const struct mask_run *run)
 {
+	return lf_mask_classes[s->in[run->start]] & C_UPPER &&
+	       (is_date_word(s, run) || is_zone(s, run));
+}
+
+/* The units that begin with a letter, the frequent ones first; NULL when none does. */
+static const struct word *units_with(char initial)
+{
+#define UNITS(...) \
+	do { \
+		static const struct word list[] = { __VA_ARGS__, { "" } }; \
+		return list; \
+	} while (0)
+
 	switch (initial) {
-	case 'b': return "b bit bits byte bytes bps ";
-	case 'c': return "celsius ";
-	case 'd': return "d day days ";
-	case 'f': return "fps fahrenheit ";
-	case 'g': return "g gb gib gbit gbps ghz gigabyte gigabytes ";
-	case 'h': return "h hr hrs hour hours hz hertz ";
-	case 'k': return "k kb kib kbit kbps kbyte kbytes kilobyte kilobytes khz km ";
-	case 'm': return "m mb mib mbit mbps mbyte mbytes megabyte megabytes mhz mm "
-			 "ms msec msecs millis millisecond milliseconds "
-			 "micros microsecond microseconds min mins minute minutes month months ";
-	case 'n': return "ns nsec nsecs nanos nanosecond nanoseconds ";
-	case 'p': return "percent pb pib ";
-	case 'r': return "rpm ";
-	case 's': return "s sec secs second seconds ";
-	case 't': return "tb tib terabyte terabytes ";
-	case 'u': return "us usec usecs ";
-	case 'w': return "w week weeks ";
-	case 'y': return "year years ";
+	case 'b': UNITS({ "bytes" }, { "b" }, { "byte" }, { "bit" }, { "bits" }, { "bps" });
+	case 'c': UNITS({ "celsius" });
+	case 'd': UNITS({ "days" }, { "d" }, { "day" });
+	case 'f': UNITS({ "fps" }, { "fahrenheit" });
+	case 'g': UNITS({ "gb" }, { "g" }, { "gib" }, { "gbit" }, { "gbps" }, { "ghz" },
+			{ "gigabyte" }, { "gigabytes" });
+	case 'h': UNITS({ "h" }, { "hr" }, { "hrs" }, { "hour" }, { "hours" }, { "hz" }, { "hertz" });
+	case 'k': UNITS({ "kb" }, { "k" }, { "kib" }, { "kbit" }, { "kbps" }, { "kbyte" }, { "kbytes" },
+			{ "kilobyte" }, { "kilobytes" }, { "khz" }, { "km" });
+	case 'm': UNITS({ "ms" }, { "mb" }, { "min" }, { "m" }, { "mib" }, { "mbit" }, { "mbps" },
+			{ "mbyte" }, { "mbytes" }, { "megabyte" }, { "megabytes" }, { "mhz" }, { "mm" },
+			{ "msec" }, { "msecs" }, { "millis" }, { "millisecond" }, { "milliseconds" },
+			{ "micros" }, { "microsecond" }, { "microseconds" }, { "mins" }, { "minute" },
+			{ "minutes" }, { "month" }, { "months" });
+	case 'n': UNITS({ "ns" }, { "nsec" }, { "nsecs" }, { "nanos" }, { "nanosecond" },
+			{ "nanoseconds" });
+	case 'p': UNITS({ "percent" }, { "pb" }, { "pib" });
+	case 'r': UNITS({ "rpm" });
+	case 's': UNITS({ "seconds" }, { "s" }, { "sec" }, { "secs" }, { "second" });
+	case 't': UNITS({ "tb" }, { "tib" }, { "terabyte" }, { "terabytes" });
+	case 'u': UNITS({ "us" }, { "usec" }, { "usecs" });
+	case 'w': UNITS({ "week" }, { "w" }, { "weeks" });
+	case 'y': UNITS({ "year" }, { "years" });
 	default: return NULL;
 	}
+#undef UNITS
 }
 
 enum { LONGEST_UNIT = 12 };
 
-static bool is_plain_unit(const unsigned char *word, size_t len)
+/* 0x20 makes capitals small, and no other byte a small letter. */
+static bool is_plain_unit(const unsigned char *text, size_t len)
 {
-	unsigned char lower[LONGEST_UNIT];
-	const char *list;
-	size_t i;
+	const struct word *list;
+	struct word word;
 
 	if (len == 0 || len > LONGEST_UNIT)
 		return false;
-	for (i = 0; i < len; i++) {
-		if (!(lf_mask_classes[word[i]] & (C_UPPER | C_LOWER)))
-			return false;
-		lower[i] = word[i] | 0x20;
-	}
-	list = units_with((char)lower[0]);
-	return list && in_list(list, lower, len);
+	list = units_with((char)(text[0] | 0x20));
+	if (!list)
+		return false;
+	word = word_of(text, len, 0x20);
+	return in_list(list, &word);
 }
 
 /* "MB", "MB/s" */
-bool lf_mask_is_unit(const unsigned char *word, size_t len)
+bool lf_mask_is_unit(const struct mask_scan *s, const struct mask_run *run)
 {
-	const unsigned char *slash = memchr(word, '/', len);
-	size_t first = slash ? (size_t)(slash - word) : len;
+	const unsigned char *text = s->in + run->start, *slash;
+	size_t len = run->core - run->start, first;
 
-	return is_plain_unit(word, first) &&
-	       (!slash || is_plain_unit(slash + 1, len - first - 1));
+	if (run->seen & (C_DIGIT | C_HIGH | C_BACKSLASH | C_SIGN | C_JOINER))
+		return false;
+	if (!(run->seen & C_SLASH))
+		return is_plain_unit(text, len);
+	slash = memchr(text, '/', len);
+	if (!slash)
+		return false;
+	first = (size_t)(slash - text);
+	return is_plain_unit(text, first) && is_plain_unit(slash + 1, len - first - 1);
 }
 
-bool lf_mask_is_constant_value(const unsigned char *word, size_t len)
+static bool is_constant_word(const unsigned char *text, size_t len)
+{
+	static const struct word constants[] = {
+		{ "True" }, { "False" }, { "TRUE" }, { "FALSE" }, { "None" }, { "NULL" },
+		{ "Null" }, { "Yes" },   { "No" },   { "YES" },   { "NO" },   { "On" },
+		{ "Off" },  { "ON" },    { "OFF" },  { "" },
+	};
+	struct word word;
+
+	if (len < 2 || len > 5)
+		return false;
+	word = word_of(text, len, 0);
+	return in_list(constants, &word);
+}
+
+bool lf_mask_is_constant_value(const unsigned char *text, size_t len)
 {
 	unsigned seen = 0;
 	bool only_lower = true;
 	size_t i;
 
 	for (i = 0; i < len; i++) {
-		seen |= lf_mask_classes[word[i]];
-		only_lower &= (lf_mask_classes[word[i]] & (C_LOWER | C_JOINER | C_SIGN)) != 0;
+		seen |= lf_mask_classes[text[i]];
+		only_lower &= (lf_mask_classes[text[i]] & (C_LOWER | C_JOINER | C_SIGN)) != 0;
 	}
-	return only_lower || !(seen & (C_UPPER | C_LOWER | C_HIGH)) ||
-	       in_list("True False TRUE FALSE None NULL Null Yes No YES NO On Off ON OFF ", word, len);
+	return only_lower || !(seen & (C_UPPER | C_LOWER | C_HIGH)) || is_constant_word(text, len);
 }
 
 bool lf_mask_is_message_key(const struct mask_scan *s, size_t end)
 {
-	static const char keys[][9] = { "msg", "message", "text", "log", "event", "error",
-					"err", "reason", "level", "lvl", "severity" };
-	size_t i, len;
+	static const struct word keys[] = {
+		{ "msg" }, { "message" }, { "text" }, { "log" }, { "event" }, { "error" }, { "err" },
+		{ "reason" }, { "level" }, { "lvl" }, { "severity" }, { "" },
+	};
+	enum { LONGEST_KEY = 8 };
+	size_t start = end;
+	struct word word;
 
-	for (i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
-		len = strlen(keys[i]);
-		if (len <= end && memcmp(s->in + end - len, keys[i], len) == 0 &&
-		    (len == end || mask_class_at(s, end - len - 1) & C_END))
-			return true;
-	}
-	return false;
+	while (start > 0 && end - start <= LONGEST_KEY && !(lf_mask_classes[s->in[start - 1]] & C_END))
+		start--;
+	if (start == end || end - start > LONGEST_KEY)
+		return false;
+	word = word_of(s->in + start, end - start, 0);
+	return in_list(keys, &word);
 }
