@@ -140,7 +140,8 @@ test: test-deps
 	@for race in $(patsubst tests/unit/race_%.c,$(THREADED)/race/%,$(RACES)); do \
 		echo "$$race"; $$race || exit 1; done
 	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_COMMAND=$(CURDIR)/$(SANITIZED)/logfold \
-		$(PYTEST) tests/integration/test_cli.py tests/integration/test_agent.py
+		$(PYTEST) tests/integration/test_cli.py tests/integration/test_faults.py \
+		tests/integration/test_stores.py
 	LOGFOLD_BUILD=$(CURDIR)/$(B) $(PYTEST) tests
 
 # What takes longer than a test should: hundreds of kill rounds.
