@@ -16,7 +16,7 @@ leaks=$(awk '/leak of [0-9]+ byte/ { leak = $0; next }
 	leak && / #1 / { if (!/libcriterion/) print leak "\n" $0; leak = "" }' "$log")
 errors=$(grep 'runtime error:\|SUMMARY:' "$log" | grep -v 'byte(s) leaked' || :)
 
-tail -n 1 "$log"
+grep Synthesis "$log" || tail -n 1 "$log"
 if [ "$rc" -ne 0 ] || [ -n "$leaks$errors" ]; then
 	grep -v '^\[====\]' "$log" | tail -n 100
 	printf '%s\n%s\n' "$leaks" "$errors"
