@@ -40,7 +40,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEADLINE_S = 30
 
 # Tests say what they want; what the person who runs them has set must not decide.
-NOT_INHERITED = ("LD_PRELOAD", "COLUMNS", "NO_COLOR", "XDG_RUNTIME_DIR", "JOURNAL_STREAM")
+NOT_INHERITED = ("LD_PRELOAD", "COLUMNS", "NO_COLOR", "XDG_RUNTIME_DIR", "JOURNAL_STREAM",
+                 "PYTHONUNBUFFERED")
 
 
 class Outcome(typing.NamedTuple):
