@@ -80,6 +80,7 @@ struct lf_slot *lf_message_verbatim(struct lf_process *process, struct lf_origin
 			return NULL;
 		key.template.len = lf_utf8_escape(text, scratch->masked, LF_TEMPLATE_MAX);
 		key.template.data = scratch->masked;
+		fixed_len = 0; /* another text may come to the same template */
 	}
 	key.hash = lf_map_hash(key.template);
 	slot = find_or_add(process, &key, kind, fixed_len);

@@ -32,18 +32,17 @@ static inline struct lf_slot *lf_target_slot(uint64_t target)
 	return (struct lf_slot *)(uintptr_t)(target & ~(uint64_t)LF_TARGET_LEAVES_OPEN);
 }
 
-/* The shortest way: a known site of a console, no flag on it, no unfinished line anywhere.  The
- * slot to count into when the real call has succeeded, or NULL: go the long way.
+/* The shortest way, in two steps.  First the slot of a known site, where no stream has an unfinished
+ * line and the call leaves none; NULL: go the long way.
  *
- * What it costs is asserted in instructions (tests/integration/test_cost.py): two loads to find
- * the process, one for the fd, two multiplications for the site, one cell, one comparison for the
- * verdict.  An fd that is no console has been sorted out before. */
+ * What it costs is asserted in instructions (tests/integration/test_cost.py): one load to find the
+ * process, one for the fd, one multiplication for the site, one cell.  An fd that is no console has
+ * been sorted out before. */
 static inline __attribute__((always_inline)) struct lf_slot *
-lf_stub_quick(struct lf_process *process, const void *ret, const void *text, uint32_t method,
-              size_t len)
+lf_stub_slot(struct lf_process *process, const void *ret, const void *text, uint32_t method,
+             size_t len)
 {
 	const struct lf_sites *sites;
-	struct lf_slot *slot;
 	uint64_t target;
 
 	if (LF_UNLIKELY(!process ||
@@ -51,10 +50,7 @@ lf_stub_quick(struct lf_process *process, const void *ret, const void *text, uin
 		return NULL;
 	sites = atomic_load_explicit(&process->cache.sites, memory_order_acquire);
 	target = lf_site_find_near(sites, ret, lf_site_text(text, method), len);
-	if (LF_UNLIKELY(!target || (target & LF_TARGET_NUMBERS)))
-		return NULL;
-	slot = (struct lf_slot *)(uintptr_t)target;
-	return LF_LIKELY(lf_message_passes(process, slot)) ? slot : NULL;
+	return (target & LF_TARGET_NUMBERS) ? NULL : (struct lf_slot *)(uintptr_t)target;
 }
 
 /* Whether leaving the call out would go unnoticed: the stream could take the bytes, and has, or
@@ -64,6 +60,17 @@ static inline bool lf_stub_may_suppress(FILE *file)
 	enum { NO_WRITES = 8 }; /* _IO_NO_WRITES of glibc's libio.h */
 
 	return !file || (!(file->_flags & NO_WRITES) && (file->_mode < 0 || fwide(file, -1) < 0));
+}
+
+/* Then the verdict.  One comparison says that the call passes; when it does not, this tells whether
+ * it can be left out as quickly: its entry is muted, what it prints is always as long
+ * (slot->fixed_len - 1 bytes), and nobody notices.  It is counted then. */
+static inline bool lf_stub_leave_out(struct lf_process *process, struct lf_slot *slot, FILE *file)
+{
+	if (!slot->fixed_len || !lf_message_is_muted(process, slot) || !lf_stub_may_suppress(file))
+		return false;
+	lf_message_count(process, slot, LF_MUTED);
+	return true;
 }
 
 /* lf_lines_out.write on a FILE and on an fd. */

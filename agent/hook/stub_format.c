@@ -260,15 +260,17 @@ format_call(const void *ret, FILE *file, int fd, int fortify, uint32_t method, c
 
 	if (LF_LIKELY(class == LF_FD_CONSOLE)) {
 		struct lf_process *process = lf_process_now();
-		struct lf_slot *slot = lf_stub_quick(process, ret, format, method, 0);
+		struct lf_slot *slot = lf_stub_slot(process, ret, format, method, 0);
 
-		if (LF_LIKELY(slot != NULL)) {
+		if (LF_LIKELY(slot && lf_message_passes(process, slot))) {
 			int len = print(file, fd, fortify, format, args);
 
 			if (LF_LIKELY(len >= 0))
 				lf_message_count(process, slot, LF_PASSED);
 			return len;
 		}
+		if (slot && lf_stub_leave_out(process, slot, file))
+			return (int)slot->fixed_len - 1;
 	} else if (class == LF_FD_OTHER) {
 		return print(file, fd, fortify, format, args);
 	}

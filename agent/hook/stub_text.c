@@ -55,15 +55,17 @@ static __attribute__((noinline)) int puts_long(const void *ret, const char *text
 \
 		if (LF_LIKELY(class == LF_FD_CONSOLE)) { \
 			struct lf_process *process = lf_process_now(); \
-			struct lf_slot *slot = lf_stub_quick(process, CALLER, text, code, 0); \
+			struct lf_slot *slot = lf_stub_slot(process, CALLER, text, code, 0); \
 \
-			if (LF_LIKELY(slot != NULL)) { \
+			if (LF_LIKELY(slot && lf_message_passes(process, slot))) { \
 				int result = lf_real_puts(text); \
 \
 				if (LF_LIKELY(result >= 0)) \
 					lf_message_count(process, slot, LF_PASSED); \
 				return result; \
 			} \
+			if (slot && lf_stub_leave_out(process, slot, stdout)) \
+				return (int)slot->fixed_len - 1; \
 		} else if (class == LF_FD_OTHER) { \
 			return lf_real_puts(text); \
 		} \
@@ -110,15 +112,17 @@ static __attribute__((noinline)) int fputs_long(const void *ret, const char *tex
 \
 		if (LF_LIKELY(class == LF_FD_CONSOLE)) { \
 			struct lf_process *process = lf_process_now(); \
-			struct lf_slot *slot = lf_stub_quick(process, CALLER, text, code, 0); \
+			struct lf_slot *slot = lf_stub_slot(process, CALLER, text, code, 0); \
 \
-			if (LF_LIKELY(slot != NULL)) { \
+			if (LF_LIKELY(slot && lf_message_passes(process, slot))) { \
 				int result = lf_real_##symbol(text, file); \
 \
 				if (LF_LIKELY(result >= 0)) \
 					lf_message_count(process, slot, LF_PASSED); \
 				return result; \
 			} \
+			if (slot && lf_stub_leave_out(process, slot, file)) \
+				return 1; \
 		} else if (class == LF_FD_OTHER) { \
 			return lf_real_##symbol(text, file); \
 		} \
@@ -249,15 +253,17 @@ fwrite_long(const void *ret, const void *data, size_t size, size_t count, FILE *
 \
 		if (LF_LIKELY(class == LF_FD_CONSOLE && len)) { \
 			struct lf_process *process = lf_process_now(); \
-			struct lf_slot *slot = lf_stub_quick(process, CALLER, data, code, len); \
+			struct lf_slot *slot = lf_stub_slot(process, CALLER, data, code, len); \
 \
-			if (LF_LIKELY(slot != NULL)) { \
+			if (LF_LIKELY(slot && lf_message_passes(process, slot))) { \
 				size_t taken = lf_real_##symbol(data, size, count, file); \
 \
 				if (LF_LIKELY(taken == count)) \
 					lf_message_count(process, slot, LF_PASSED); \
 				return taken; \
 			} \
+			if (slot && lf_stub_leave_out(process, slot, file)) \
+				return count; \
 		} else if (class == LF_FD_OTHER) { \
 			return lf_real_##symbol(data, size, count, file); \
 		} \

@@ -61,8 +61,6 @@ def test_a_counted_puts_of_a_constant_costs_at_most_70_instructions_more(added):
     assert added("puts") <= 70
 
 
-@pytest.mark.xfail(strict=True, reason="a muted call takes the long way through the hook, which is "
-                                       "longer than the bare call: 309 instructions beside 268")
 def test_a_muted_call_of_a_constant_format_costs_at_most_half_of_the_bare_call(
         instructions, logfold, program):
     under = (logfold.binary, "run", "--summary", "none", "--")
