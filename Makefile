@@ -167,7 +167,7 @@ benches: $(BENCHES)
 
 DEPS := gcc make pkg-config libc6-dev libssl-dev libsqlite3-dev
 TEST_DEPS := libcriterion-dev python3 python3-pytest redis-server redis-tools sqlite3 valgrind \
-	binutils perl mawk bash procps git
+	binutils perl mawk bash dash procps git util-linux mount
 DEMO_DEPS := redis-server redis-tools
 
 .PHONY: deps test-deps demo-deps

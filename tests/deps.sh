@@ -40,6 +40,7 @@ for package; do
 	redis-tools) command -v redis-cli >/dev/null 2>&1 ;;
 	binutils) command -v readelf >/dev/null 2>&1 ;;
 	procps) command -v ps >/dev/null 2>&1 ;;
+	util-linux) command -v unshare >/dev/null 2>&1 ;;
 	*) command -v "$package" >/dev/null 2>&1 ;;
 	esac || missing="$missing $package"
 done

@@ -88,7 +88,7 @@ static int drain(const struct adoption *adoption, struct lf_rundir *dir, struct 
 	return rc;
 }
 
-void lf_adopt_one(const struct lf_claim *claim, struct lf_rundir *dir, struct lf_store *store,
+int lf_adopt_one(const struct lf_claim *claim, struct lf_rundir *dir, struct lf_store *store,
                   const struct lf_reporter *reporter)
 {
 	struct adoption adoption = { claim, store, reporter };
@@ -100,9 +100,10 @@ void lf_adopt_one(const struct lf_claim *claim, struct lf_rundir *dir, struct lf
 		leave(dir);
 		lf_rundir_unlock(dir);
 	}
-	/* A living agent looks after it; one that is being removed is empty; another store was faster. */
+	/* One that is being removed is empty; another store may have been faster. */
 	if (rc < 0 && rc != -EBUSY && rc != -ENOENT && rc != -EPERM)
 		lf_say(reporter, "%s", err.text);
+	return rc == -EBUSY ? rc : 0;
 }
 
 static int adopt(void *arg, const char *path)
@@ -110,8 +111,9 @@ static int adopt(void *arg, const char *path)
 	const struct adoption *adoption = arg;
 	struct lf_rundir *dir = open_ours(adoption, path);
 
+	/* Held: a living agent looks after it. */
 	if (dir)
-		lf_adopt_one(adoption->claim, dir, adoption->store, adoption->reporter);
+		(void)lf_adopt_one(adoption->claim, dir, adoption->store, adoption->reporter);
 	lf_rundir_close(dir);
 	return 0;
 }

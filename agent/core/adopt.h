@@ -11,8 +11,8 @@
 void lf_adopt_all(const struct lf_claim *claim, struct lf_store *store,
                   const struct lf_reporter *reporter);
 
-/* The same for one directory. */
-void lf_adopt_one(const struct lf_claim *claim, struct lf_rundir *dir, struct lf_store *store,
+/* The same for one directory.  -EBUSY when somebody holds it, else 0: what fails is told. */
+int lf_adopt_one(const struct lf_claim *claim, struct lf_rundir *dir, struct lf_store *store,
                   const struct lf_reporter *reporter);
 
 #endif

@@ -291,8 +291,9 @@ static void tell_without_room(const struct lf_drain *drain)
 {
 	if (drain->without_room)
 		lf_say(&drain->options.reporter,
-		       "%u processes could not be counted: no space in '%s'", drain->without_room,
-		       lf_rundir_path(drain->dir));
+		       "%u process%s could not be counted, as there is no space in '%s': make some, or "
+		       "set " LF_RUNDIR_ENV " to another file system", drain->without_room,
+		       drain->without_room == 1 ? "" : "es", lf_rundir_path(drain->dir));
 }
 
 int lf_drain_run(struct lf_drain *drain, struct lf_store *store, struct lf_error *err)

@@ -62,15 +62,36 @@ static struct lf_rundir *open_ours(const struct visit *visit, const char *path, 
 	return NULL;
 }
 
+/* Has it done by the agent that holds the directory, or does it `here` where none does.  Who holds
+ * the lock has a socket, or is done in a moment; false when it has neither for a second. */
+static bool reach(struct visit *visit, struct lf_rundir *dir, int timeout_ms,
+                  int (*here)(const struct visit *, struct lf_rundir *))
+{
+	static const struct timespec pause = { 0, PAUSE_MS * 1000000L };
+
+	for (int tries = 0; tries < TRIES; tries++) {
+		if (ask(visit, dir, timeout_ms) == 0 || here(visit, dir) != -EBUSY)
+			return true;
+		(void)nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
 /* ---- Draining ---- */
+
+static int adopt_here(const struct visit *visit, struct lf_rundir *dir)
+{
+	return visit->store ? lf_adopt_one(&visit->claim, dir, visit->store, visit->reporter) : 0;
+}
 
 static int drain_one(void *arg, const char *path)
 {
 	struct visit *visit = arg;
 	struct lf_rundir *dir = open_ours(visit, path, true);
 
-	if (dir && ask(visit, dir, DRAIN_TIMEOUT_MS) == -ENOENT && visit->store)
-		lf_adopt_one(&visit->claim, dir, visit->store, visit->reporter);
+	if (dir && !reach(visit, dir, DRAIN_TIMEOUT_MS, adopt_here))
+		lf_say(visit->reporter, "run directory '%s' is held by an agent that cannot be reached: "
+		                        "what it has counted since its last drain is missing here", path);
 	lf_rundir_close(dir);
 	return 0;
 }
@@ -110,25 +131,12 @@ static int publish_here(const struct visit *visit, struct lf_rundir *dir)
 	return 0;
 }
 
-/* Who holds the lock has a socket, or is done in a moment.  False when it has neither. */
-static bool reach(struct visit *visit, struct lf_rundir *dir)
-{
-	static const struct timespec pause = { 0, PAUSE_MS * 1000000L };
-
-	for (int tries = 0; tries < TRIES; tries++) {
-		if (ask(visit, dir, MUTE_TIMEOUT_MS) == 0 || publish_here(visit, dir) != -EBUSY)
-			return true;
-		(void)nanosleep(&pause, NULL);
-	}
-	return false;
-}
-
 static int mute_one(void *arg, const char *path)
 {
 	struct visit *visit = arg;
 	struct lf_rundir *dir = open_ours(visit, path, false);
 
-	if (dir && !reach(visit, dir))
+	if (dir && !reach(visit, dir, MUTE_TIMEOUT_MS, publish_here))
 		lf_say(visit->reporter, "run directory '%s' is held by an agent that cannot be reached: its "
 		                        "processes obey after its next look at the store", path);
 	lf_rundir_close(dir);

@@ -272,7 +272,7 @@ Test(drain, a_process_that_died_unborn_leaves_nothing_and_one_without_room_is_to
 	fixture_segment(&segment, run_dir(), OWNER_DEAD);
 	cr_assert_eq(truncate(segment.path, 0), 0);
 	drain();
-	cr_assert(fixture_said("1 processes could not be counted: no space in"), "%s",
+	cr_assert(fixture_said("1 process could not be counted, as there is no space in"), "%s",
 	          fixture_all_said());
 }
 
