@@ -10,6 +10,7 @@
 
 enum {
 	BUSY_MS = 5000,
+	WAL_WAIT_MS = 1500,
 	APPLICATION_ID = 0x4c474644,
 };
 
@@ -91,21 +92,32 @@ static int execute(struct lf_store *store, const char *sql, struct lf_error *err
 	return 0;
 }
 
+static int64_t monotonic_ms(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* Two programs that open a new store at once collide here, and SQLite does not wait by itself where
- * it sees that waiting could deadlock. */
+ * it sees that waiting could deadlock.  Where it does wait, as for a reader of a store that is not in
+ * this mode yet, it would do so in each try: one deadline holds for all of them. */
 static int switch_to_wal(struct lf_store *store, struct lf_error *err)
 {
 	static const struct timespec pause = { 0, 10000000 };
+	int64_t deadline = monotonic_ms() + WAL_WAIT_MS;
+	int code;
 
-	for (int waited_ms = 0;; waited_ms += 10) {
-		int code = sqlite3_exec(store->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-
-		if (code == SQLITE_OK)
-			return 0;
-		if ((code & 0xff) != SQLITE_BUSY || waited_ms >= BUSY_MS)
-			return lf_store_fail(store, err, "opened");
+	(void)sqlite3_busy_timeout(store->db, 0);
+	for (;;) {
+		code = sqlite3_exec(store->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
+		if ((code & 0xff) != SQLITE_BUSY || monotonic_ms() >= deadline)
+			break;
 		(void)nanosleep(&pause, NULL);
 	}
+	(void)sqlite3_busy_timeout(store->db, BUSY_MS);
+	return code == SQLITE_OK ? 0 : lf_store_fail(store, err, "opened");
 }
 
 /* ---- The schema ---- */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/unit/segment_fixture.h"
@@ -470,6 +471,33 @@ Test(store_open, programs_that_make_one_store_at_once_all_get_it)
 	incarnation_of(&now);
 	cr_assert_not(now.minted);
 	expect_sql("SELECT count(*) FROM incarnations", "1");
+	lf_store_close(store);
+}
+
+/* Has the store open in an unfinished statement of another program; `begin` is how. */
+static sqlite3 *hold(const char *begin)
+{
+	sqlite3 *db = NULL;
+
+	cr_assert_eq(sqlite3_open_v2(path(), &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, begin, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
+	return db;
+}
+
+Test(store_open, a_reader_of_a_store_in_another_journal_mode_holds_nobody_up_for_long)
+{
+	struct timespec before, after;
+	sqlite3 *reader;
+
+	lf_store_close(fixture_store(path()));
+	reader = hold("PRAGMA journal_mode = DELETE; BEGIN; SELECT count(*) FROM entries");
+	(void)clock_gettime(CLOCK_MONOTONIC, &before);
+	cr_assert_eq(lf_store_open(&store, path(), LF_STORE_WRITE, &why), -EBUSY);
+	(void)clock_gettime(CLOCK_MONOTONIC, &after);
+	cr_assert(after.tv_sec - before.tv_sec < 4, "%ld s", (long)(after.tv_sec - before.tv_sec));
+	cr_assert_not_null(strstr(why.text, "held by another program"), "%s", why.text);
+	(void)sqlite3_close(reader);
+	cr_assert_eq(lf_store_open(&store, path(), LF_STORE_WRITE, &why), 0, "%s", why.text);
 	lf_store_close(store);
 }
 
