@@ -153,12 +153,12 @@ static int status_of_exec(int error)
 }
 
 /* The last resort, when we cannot do our part: the command runs as if we were not there. */
-static int step_aside(const struct run *run, const char *why)
+static int step_aside(struct run *run, const char *why)
 {
 	int error;
 
 	lf_complain("%s; the command runs uncounted", why);
-	error = lf_spawn_in_place(run->options->words);
+	error = lf_spawn_in_place(run->options->words, &run->signals);
 	lf_complain("'%s' cannot be run: %s", run->options->words[0], strerror(error));
 	return status_of_exec(error);
 }
@@ -171,16 +171,6 @@ static void close_all(struct run *run)
 		(void)close(run->summary_fd);
 }
 
-/* A reader of the summary that has gone away must not change the exit status. */
-static void outlive_broken_pipes(void)
-{
-	sigset_t pipe;
-
-	(void)sigemptyset(&pipe);
-	(void)sigaddset(&pipe, SIGPIPE);
-	(void)sigprocmask(SIG_BLOCK, &pipe, NULL);
-}
-
 /* The command has been started: until its end, and what is to be told then. */
 static int finish(struct run *run, struct lf_child *child)
 {
@@ -190,7 +180,6 @@ static int finish(struct run *run, struct lf_child *child)
 	(void)lf_agent_drain(run->agent);
 	/* All is counted: from here on a person may interrupt us. */
 	lf_signals_release(&run->signals);
-	outlive_broken_pipes();
 	summarise(run, elapsed_ms);
 	close_all(run);
 	return status;
@@ -225,6 +214,7 @@ int lf_cmd_run(const struct lf_options *options)
 	char library[PATH_MAX];
 	struct lf_error err;
 
+	lf_signals_outlive_pipes(&run.signals);
 	if (lf_preload_find(library, &err) < 0) {
 		lf_complain("%s", err.text);
 		return LF_EXIT_RUN_FAILED;

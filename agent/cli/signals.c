@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Our own faults must end us as ever, whoever else has them blocked. */
@@ -38,22 +39,46 @@ void lf_signals_restore_file_limit(void)
 	(void)sigaction(SIGXFSZ, &file_limit_before, NULL);
 }
 
-int lf_signals_take(struct lf_signals *out, struct lf_error *err)
+static void block_pipe(sigset_t *before)
+{
+	sigset_t pipe;
+
+	(void)sigemptyset(&pipe);
+	(void)sigaddset(&pipe, SIGPIPE);
+	(void)sigprocmask(SIG_BLOCK, &pipe, before);
+}
+
+void lf_signals_outlive_pipes(struct lf_signals *out)
+{
+	block_pipe(&out->mask_before);
+}
+
+void lf_signals_restore_pipes(const struct lf_signals *signals)
+{
+	static const struct timespec at_once = { 0, 0 };
+	sigset_t pipe;
+
+	(void)sigemptyset(&pipe);
+	(void)sigaddset(&pipe, SIGPIPE);
+	if (!sigismember(&signals->mask_before, SIGPIPE))
+		(void)sigtimedwait(&pipe, NULL, &at_once);
+	(void)sigprocmask(SIG_SETMASK, &signals->mask_before, NULL);
+}
+
+int lf_signals_take(struct lf_signals *signals, struct lf_error *err)
 {
 	struct sigaction by_default = { .sa_handler = SIG_DFL };
-	struct lf_signals taken;
 	sigset_t all;
 	size_t i;
 
 	(void)sigfillset(&all);
 	for (i = 0; i < sizeof(faults) / sizeof(*faults); i++)
 		(void)sigdelset(&all, faults[i]);
-	taken.fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (taken.fd < 0)
+	signals->fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals->fd < 0)
 		return lf_fail(err, -errno, "signals cannot be read: %s", strerror(errno));
-	(void)sigaction(SIGCHLD, &by_default, &taken.chld_before);
-	(void)sigprocmask(SIG_BLOCK, &all, &taken.mask_before);
-	*out = taken;
+	(void)sigaction(SIGCHLD, &by_default, &signals->chld_before);
+	(void)sigprocmask(SIG_BLOCK, &all, NULL);
 	return 0;
 }
 
@@ -76,10 +101,13 @@ static bool next_signal(const struct lf_signals *signals, struct signalfd_siginf
 void lf_signals_release(struct lf_signals *signals)
 {
 	struct signalfd_siginfo info;
+	sigset_t mask = signals->mask_before;
 
 	while (next_signal(signals, &info))
 		;
-	lf_signals_restore(signals);
+	(void)sigaddset(&mask, SIGPIPE);
+	(void)sigaction(SIGCHLD, &signals->chld_before, NULL);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	(void)close(signals->fd);
 	signals->fd = -1;
 }

@@ -36,13 +36,20 @@ void lf_signals_outlive_file_limit(void);
 /* As it was, for the command.  Async-signal-safe. */
 void lf_signals_restore_file_limit(void);
 
+/* Blocks SIGPIPE from here on: a reader of stderr that has gone away must end neither us nor, with us,
+ * the command.  Before anything is said; the other calls here expect it. */
+void lf_signals_outlive_pipes(struct lf_signals *out);
+
+/* In the process that becomes the command itself: SIGPIPE as it was, and none of ours waiting. */
+void lf_signals_restore_pipes(const struct lf_signals *signals);
+
 /* Blocks what can be blocked. */
-LF_MUST_CHECK int lf_signals_take(struct lf_signals *out, struct lf_error *err);
+LF_MUST_CHECK int lf_signals_take(struct lf_signals *signals, struct lf_error *err);
 
 /* In a forked child: everything as it was.  Async-signal-safe. */
 void lf_signals_restore(const struct lf_signals *signals);
 
-/* Forgets what is waiting and gives the signals back. */
+/* Forgets what is waiting and gives the signals back, all but SIGPIPE. */
 void lf_signals_release(struct lf_signals *signals);
 
 /* Takes what is waiting and passes on to the command what is meant for it.  True when SIGCONT was

@@ -88,11 +88,16 @@ int lf_spawn(pid_t *out, const struct lf_spawn *how, int *not_run, struct lf_err
 	return rc;
 }
 
-int lf_spawn_in_place(char *const *argv)
+int lf_spawn_in_place(char *const *argv, struct lf_signals *signals)
 {
+	int error;
+
 	lf_signals_restore_file_limit();
+	lf_signals_restore_pipes(signals);
 	(void)execvp(argv[0], argv);
-	return errno;
+	error = errno;
+	lf_signals_outlive_pipes(signals);
+	return error;
 }
 
 /* Stop signals of the terminal reach the whole group, and the shell waits for logfold to stop.

@@ -30,8 +30,9 @@ struct lf_spawn {
 LF_MUST_CHECK int lf_spawn(pid_t *out, const struct lf_spawn *how, int *not_run,
                            struct lf_error *err);
 
-/* Becomes the command, without a trace of us.  Returns the errno of exec, and only then. */
-int lf_spawn_in_place(char *const *argv);
+/* Becomes the command, without a trace of us.  Returns the errno of exec, and only then.  The signals
+ * are not taken, or released again. */
+int lf_spawn_in_place(char *const *argv, struct lf_signals *signals);
 
 struct lf_child {
 	pid_t pid;

@@ -550,6 +550,19 @@ def test_a_reader_of_the_summary_that_went_away_does_not_change_the_status(logfo
     assert process.returncode == 3
 
 
+@pytest.mark.parametrize("place", ["counted", "uncounted"])
+def test_a_complaint_that_nobody_reads_does_not_keep_the_command_from_running(logfold, tmp_path, place):
+    env = {"LOGFOLD_RUN_DIR": "/dev/null/x"} if place == "uncounted" else {}
+    read, write = os.pipe()
+    os.close(read)
+    pending = "grep -E '^Sig(Blk|Pnd|Ign)' /proc/self/status; exit 3"
+    done = logfold("run", "--store", tmp_path, "--", "sh", "-c", pending, env=env, stderr=write,
+                   stdout=subprocess.PIPE)
+    os.close(write)
+    bare = subprocess.run(["sh", "-c", pending], stdout=subprocess.PIPE, text=True, timeout=30)
+    assert (done.stdout, done.returncode) == (bare.stdout, 3)
+
+
 def test_a_stderr_that_the_command_made_nonblocking_gets_the_whole_summary(logfold):
     words = "for a in a b c d e f; do for b in a b c d e f g; do echo wort$a$b >&2; done; done"
     nonblocking = ("import fcntl, os, subprocess, sys; fcntl.fcntl(2, fcntl.F_SETFL, "
