@@ -38,9 +38,15 @@ static unsigned long from_auxv(unsigned long type)
 
 size_t lf_page_bytes(void)
 {
-	unsigned long bytes = from_auxv(AT_PAGESZ);
+	static _Atomic unsigned long known; /* the same for all who ask: a race is harmless */
+	unsigned long bytes = atomic_load_explicit(&known, memory_order_relaxed);
 
-	return bytes ? bytes : FIRST_PAGE_BYTES;
+	if (!bytes) {
+		bytes = from_auxv(AT_PAGESZ);
+		bytes = bytes ? bytes : FIRST_PAGE_BYTES;
+		atomic_store_explicit(&known, bytes, memory_order_relaxed);
+	}
+	return bytes;
 }
 
 /* Not by the ELF header: of a main program with a hole between its segments the loader tells only

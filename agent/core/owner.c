@@ -11,7 +11,7 @@ void lf_host_read(struct lf_host *out)
 {
 	struct lf_process_id self;
 
-	lf_process_id_read(&self);
+	lf_process_id_read(&self, 0);
 	memcpy(out->boot_id, self.boot_id, sizeof(out->boot_id));
 	out->pid_namespace = self.pid_namespace;
 }

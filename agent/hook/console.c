@@ -3,13 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/sysmacros.h>
 
 #include "hashing/decimal.h"
 #include "hashing/sys.h"
 
 enum { STREAMS_MAX = 8 };
-
-_Atomic uint8_t lf_fd_classes[LF_CONSOLE_FDS];
 
 static struct {
 	struct {
@@ -93,7 +92,7 @@ static bool is_terminal(int fd, const struct stat *st)
 {
 	char settings[256]; /* the kernel's struct termios is smaller than this everywhere */
 
-	return S_ISCHR(st->st_mode) && lf_sys_ioctl(fd, TCGETS, settings) == 0;
+	return S_ISCHR(st->st_mode) && st->st_rdev != makedev(5, 2) && lf_sys_ioctl(fd, TCGETS, settings) == 0;
 }
 
 static bool is_writable(int fd)
@@ -103,25 +102,46 @@ static bool is_writable(int fd)
 	return flags >= 0 && (flags & O_ACCMODE) != O_RDONLY;
 }
 
+static void remember(int fd, uint32_t before, enum lf_fd_class class)
+{
+	if (!lf_wiped_is_shared())
+		(void)atomic_compare_exchange_strong_explicit(
+			&lf_fd_classes[fd], &before,
+			(before & ~(uint32_t)LF_FD_CLASSES) | (uint32_t)class, memory_order_relaxed,
+			memory_order_relaxed);
+}
+
 enum lf_fd_class lf_console_classify(int fd)
 {
 	enum lf_fd_class class = LF_FD_OTHER;
+	uint32_t before;
 	struct stat st;
 
-	if ((unsigned)fd >= LF_CONSOLE_FDS || consoles.disabled)
+	if ((unsigned)fd >= LF_CONSOLE_FDS)
 		return LF_FD_OTHER;
-	if (lf_sys_fstat(fd, &st) < 0)
+	/* Seen before the kernel is asked: pairs with lf_console_forget(). */
+	before = atomic_load_explicit(&lf_fd_classes[fd], memory_order_acquire);
+	if (!consoles.disabled && lf_sys_fstat(fd, &st) < 0)
 		return LF_FD_OTHER; /* not open: do not remember */
-	if ((is_handed_over(&st) || is_terminal(fd, &st)) && is_writable(fd))
+	if (!consoles.disabled && (is_handed_over(&st) || is_terminal(fd, &st)) &&
+	    is_writable(fd))
 		class = LF_FD_CONSOLE;
-	atomic_store_explicit(&lf_fd_classes[fd], (uint8_t)class, memory_order_relaxed);
+	remember(fd, before, class);
 	return class;
 }
 
 void lf_console_forget(int fd)
 {
-	if ((unsigned)fd < LF_CONSOLE_FDS)
-		atomic_store_explicit(&lf_fd_classes[fd], LF_FD_UNKNOWN, memory_order_relaxed);
+	uint32_t had, forgotten;
+
+	if ((unsigned)fd >= LF_CONSOLE_FDS)
+		return;
+	had = atomic_load_explicit(&lf_fd_classes[fd], memory_order_relaxed);
+	do
+		forgotten = (had & ~(uint32_t)LF_FD_CLASSES) + LF_FD_FORGOTTEN;
+	while (!atomic_compare_exchange_weak_explicit(&lf_fd_classes[fd], &had, forgotten,
+	                                              memory_order_acq_rel,
+	                                              memory_order_relaxed));
 }
 
 void lf_console_forget_from(unsigned first, unsigned last)

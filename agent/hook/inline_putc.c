@@ -16,9 +16,10 @@ static bool is_watched(const struct lf_process *process, FILE *file)
 void lf_inline_putc_catch_up(struct lf_process *process, FILE *file, const void *ret)
 {
 	struct lf_stream *stream;
+	const void *last;
 	char *seen, *end;
 
-	if (!is_watched(process, file) || !lf_console_is(file->_fileno))
+	if (!is_watched(process, file) || !lf_console_is(lf_console_fd_of(file)))
 		return;
 	stream = lf_stream_find(process, lf_stream_of_file(file), true);
 	if (!stream)
@@ -31,22 +32,26 @@ void lf_inline_putc_catch_up(struct lf_process *process, FILE *file, const void 
 		return;
 	if (seen < file->_IO_write_base || seen > end)
 		seen = file->_IO_write_base; /* flushed since */
+	last = atomic_load_explicit(&stream->ret, memory_order_relaxed);
 	if (seen < end)
 		lf_lines_count(process, lf_stream_of_file(file),
-		               lf_message_origin(process, ret,
+		               lf_message_origin(process, last ? last : ret,
 		                                 lf_method_code(LF_METHOD_putc, LF_NO_FD)),
 		               (struct lf_text){ seen, (size_t)(end - seen) }, false);
 }
 
-void lf_inline_putc_mark(struct lf_process *process, FILE *file)
+void lf_inline_putc_mark(struct lf_process *process, FILE *file, const void *ret)
 {
 	struct lf_stream *stream;
 
 	if (!is_watched(process, file))
 		return;
 	stream = lf_stream_find(process, lf_stream_of_file(file), false);
-	if (stream)
-		atomic_store_explicit(&stream->seen, file->_IO_write_ptr, memory_order_relaxed);
+	if (!stream)
+		return;
+	if (ret)
+		atomic_store_explicit(&stream->ret, ret, memory_order_relaxed);
+	atomic_store_explicit(&stream->seen, file->_IO_write_ptr, memory_order_relaxed);
 }
 
 /* At the end of the program, before stdio flushes: nobody will call any more. */

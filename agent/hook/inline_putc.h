@@ -6,6 +6,9 @@
  * it has seen the buffers of stdout and stderr, and counts what lies behind that mark as text of
  * method putc when the next call on that stream comes, when it is flushed, and at the end.
  *
+ * They belong to whoever printed to that stream last: that is nearest to the truth, and does not
+ * depend on who flushes.
+ *
  * Only while the process has one thread: with more, another thread's call in progress looks the
  * same.  These bytes are printed already: they can be counted, not muted.
  */
@@ -16,10 +19,12 @@
 
 struct lf_process;
 
-/* Before a call on the stream, made by the caller that returns to `ret`. */
+/* Before a call on the stream, made by the caller that returns to `ret`: theirs is what was put
+ * there before anybody printed. */
 void lf_inline_putc_catch_up(struct lf_process *process, FILE *file, const void *ret);
 
-/* After it: what is in the buffer now has been counted. */
-void lf_inline_putc_mark(struct lf_process *process, FILE *file);
+/* After it: what is in the buffer now has been counted.  `ret` as above, of a call that printed;
+ * else NULL. */
+void lf_inline_putc_mark(struct lf_process *process, FILE *file, const void *ret);
 
 #endif

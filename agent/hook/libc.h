@@ -1,7 +1,7 @@
 /* The real calls behind the interposed ones.
  *
  * Resolved once, in the constructor, or on the first call where another library's constructor
- * prints before ours has run.  Nothing here is ever called through our own PLT: programs export
+ * prints before ours has run.  None of these is ever called through our own PLT: programs export
  * functions of their own called `write` or `error`.
  */
 #ifndef LOGFOLD_HOOK_LIBC_H
@@ -57,6 +57,7 @@
 	X(fflush, int, (FILE *)) \
 	X(fflush_unlocked, int, (FILE *)) \
 	X(daemon, int, (int, int)) \
+	X(login_tty, int, (int)) \
 	X(dlclose, int, (void *))
 
 #define LF_DECLARE_REAL(symbol, result, parameters) extern result(*lf_real_##symbol) parameters;

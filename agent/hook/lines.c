@@ -1,20 +1,40 @@
 #include "agent/hook/lines.h"
 
-struct lf_stream *lf_stream_find(struct lf_process *process, uintptr_t key, bool claim)
+#include <errno.h>
+
+static struct lf_stream *known_stream(struct lf_process *process, uintptr_t key)
 {
 	for (unsigned i = 0; i < LF_TAILS; i++) {
 		struct lf_stream *stream = &process->streams[i];
-		uintptr_t found = atomic_load_explicit(&stream->key, memory_order_acquire);
 
-		if (!found && claim &&
-		    atomic_compare_exchange_strong_explicit(&stream->key, &found, key,
-		                                            memory_order_acq_rel,
-		                                            memory_order_acquire))
-			return stream;
-		if (found == key)
+		if (atomic_load_explicit(&stream->key, memory_order_acquire) == key)
 			return stream;
 	}
 	return NULL;
+}
+
+struct lf_stream *lf_stream_find(struct lf_process *process, uintptr_t key, bool claim)
+{
+	struct lf_stream *stream = known_stream(process, key);
+
+	for (unsigned i = 0; !stream && claim && i < LF_TAILS; i++) {
+		uintptr_t none = 0;
+
+		if (atomic_compare_exchange_strong_explicit(&process->streams[i].key, &none, key,
+		                                            memory_order_acq_rel,
+		                                            memory_order_acquire))
+			stream = &process->streams[i];
+	}
+	return stream;
+}
+
+static struct lf_tail *tail_of(struct lf_process *process, uintptr_t key, bool make)
+{
+	struct lf_stream *stream = lf_stream_find(process, key, make);
+
+	if (!stream)
+		return NULL;
+	return lf_map_tail(process->map, (unsigned)(stream - process->streams), make);
 }
 
 /* The tail, marked busy, and its state without that mark in *state; NULL when it was never used or
@@ -22,12 +42,8 @@ struct lf_stream *lf_stream_find(struct lf_process *process, uintptr_t key, bool
 static struct lf_tail *take_tail(struct lf_process *process, uintptr_t key, bool make,
                                  uint32_t *state)
 {
-	struct lf_stream *stream = lf_stream_find(process, key, make);
-	struct lf_tail *tail;
+	struct lf_tail *tail = tail_of(process, key, make);
 
-	if (!stream)
-		return NULL;
-	tail = lf_map_tail(process->map, (unsigned)(stream - process->streams), make);
 	if (!tail)
 		return NULL;
 	*state = atomic_load_explicit(&tail->state, memory_order_relaxed);
@@ -83,14 +99,15 @@ static void finish(struct lf_process *process, struct lf_tail *tail, uint32_t ha
 	lf_message_count(process, slot, outcome);
 }
 
-static void open_line(struct lf_process *process, uintptr_t key, struct lf_origin origin,
+/* False when there is no tail to be had. */
+static bool open_line(struct lf_process *process, uintptr_t key, struct lf_origin origin,
                       struct lf_text text, uint32_t flags)
 {
 	uint32_t had, state;
 	struct lf_tail *tail = take_tail(process, key, true, &had);
 
 	if (!tail)
-		return;
+		return false;
 	state = had;
 	if (!(state & LF_TAIL_BEGUN)) {
 		tail->method = origin.method;
@@ -98,6 +115,7 @@ static void open_line(struct lf_process *process, uintptr_t key, struct lf_origi
 		state = LF_TAIL_BEGUN | flags;
 	}
 	give_tail(process, tail, had, append(tail, state, text));
+	return true;
 }
 
 static struct lf_text skip(struct lf_text text, size_t n)
@@ -167,27 +185,28 @@ void lf_lines_count(struct lf_process *process, uintptr_t stream, struct lf_orig
 		lf_message_count(process, lf_message_line(process, origin, text, scratch),
 		                 LF_PASSED);
 	else if (text.len)
-		open_line(process, stream, origin, text, 0);
+		(void)open_line(process, stream, origin, text, 0);
 	lf_scratch_give(process, scratch);
 }
 
-/* Ends the stream's open line, if it has one and it is of that kind. */
-static bool end_line(struct lf_process *process, uintptr_t key, uint32_t kind)
+/* Ends the stream's open line, if it has one and it is of that kind.  -EBUSY when somebody else is
+ * at it, 0 when there is none, 1 when it was ended. */
+static int end_line(struct lf_process *process, uintptr_t key, uint32_t kind)
 {
 	uint32_t had;
 	struct lf_tail *tail = take_tail(process, key, false, &had);
 	struct lf_scratch *scratch;
 
 	if (!tail)
-		return false;
+		return tail_of(process, key, false) ? -EBUSY : 0;
 	if (!(had & kind)) {
 		give_tail(process, tail, had, had);
-		return false;
+		return 0;
 	}
 	scratch = lf_scratch_take(process);
 	finish(process, tail, had, had, scratch);
 	lf_scratch_give(process, scratch);
-	return true;
+	return 1;
 }
 
 void lf_lines_newline(struct lf_process *process, uintptr_t stream)
@@ -202,7 +221,10 @@ void lf_stream_end(struct lf_process *process, uintptr_t key)
 
 	if (!stream)
 		return;
-	(void)end_line(process, key, LF_TAIL_BEGUN);
+	/* Somebody prints to it still: the next line of that key goes on where this one is. */
+	if (end_line(process, key, LF_TAIL_BEGUN) < 0)
+		return;
+	atomic_store_explicit(&stream->ret, NULL, memory_order_relaxed);
 	atomic_store_explicit(&stream->seen, NULL, memory_order_relaxed);
 	atomic_store_explicit(&stream->resume, NULL, memory_order_relaxed);
 	atomic_store_explicit(&stream->key, 0, memory_order_release);
@@ -247,6 +269,20 @@ static bool continues_line(struct lf_process *process, uintptr_t key, struct lf_
 	       (!(had & LF_TAIL_COUNTED) || (text.len && text.data[0] == '\n'));
 }
 
+bool lf_lines_has_begun(struct lf_process *process, uintptr_t stream)
+{
+	uint32_t had;
+	struct lf_tail *tail;
+
+	if (!lf_lines_any_open(process))
+		return false;
+	tail = take_tail(process, stream, false, &had);
+	if (!tail)
+		return false;
+	give_tail(process, tail, had, had);
+	return (had & LF_TAIL_BEGUN) && !(had & LF_TAIL_SUPPRESSED);
+}
+
 struct piece {
 	struct lf_text line; /* without its newline */
 	size_t bytes;        /* with it */
@@ -270,10 +306,10 @@ static struct piece judge(struct lf_process *process, struct lf_origin origin,
 static void suppress(struct lf_process *process, uintptr_t stream, struct lf_origin origin,
                      const struct piece *piece)
 {
-	if (piece->bytes > piece->line.len)
+	/* Unfinished, it waits for its newline where it can; what is suppressed is always counted. */
+	if (piece->bytes > piece->line.len ||
+	    !open_line(process, stream, origin, piece->line, LF_TAIL_SUPPRESSED))
 		lf_message_count(process, piece->slot, LF_MUTED);
-	else
-		open_line(process, stream, origin, piece->line, LF_TAIL_SUPPRESSED);
 }
 
 /* How many bytes at the start of the text go out: the rest of a line that has begun to be printed,
@@ -298,26 +334,46 @@ static size_t kept_bytes(struct lf_process *process, struct lf_origin origin,
 	return kept;
 }
 
+/* Takes the muted lines at the start of the text away; how many bytes that were. */
+static size_t suppress_lines(struct lf_process *process, uintptr_t stream,
+                             struct lf_origin origin, struct lf_text text,
+                             struct lf_scratch *scratch)
+{
+	size_t done = 0;
+
+	while (done < text.len) {
+		struct piece piece = judge(process, origin, skip(text, done), scratch);
+
+		if (!piece.muted)
+			break;
+		suppress(process, stream, origin, &piece);
+		done += piece.bytes;
+	}
+	return done;
+}
+
 static ssize_t print_judged(struct lf_process *process, uintptr_t stream,
                             struct lf_origin origin, struct lf_text text,
-                            const struct lf_lines_out *out, struct lf_scratch *scratch)
+                            const struct lf_lines_out *out)
 {
 	bool open = continues_line(process, stream, text);
 	size_t done = 0;
 
 	while (done < text.len) {
-		struct lf_text rest = skip(text, done);
-		size_t kept = kept_bytes(process, origin, rest, open, scratch);
+		/* Not held while the host's own call runs. */
+		struct lf_scratch *scratch = lf_scratch_take(process);
+		struct lf_text rest;
+		size_t kept;
 		ssize_t taken;
 
+		if (!open)
+			done += suppress_lines(process, stream, origin, skip(text, done), scratch);
+		rest = skip(text, done);
+		kept = kept_bytes(process, origin, rest, open, scratch);
+		lf_scratch_give(process, scratch);
 		open = false;
-		if (!kept) {
-			struct piece piece = judge(process, origin, rest, scratch);
-
-			suppress(process, stream, origin, &piece);
-			done += piece.bytes;
+		if (!kept)
 			continue;
-		}
 		taken = out->write(out, rest.data, kept);
 		if (taken < 0)
 			return done ? (ssize_t)done : -1;
@@ -334,15 +390,13 @@ ssize_t lf_lines_print_judged(struct lf_process *process, uintptr_t stream,
                               struct lf_origin origin, struct lf_text text,
                               const struct lf_lines_out *out)
 {
-	struct lf_scratch *scratch = lf_scratch_take(process);
 	size_t swallowed = 0;
 	ssize_t done;
 
 	if (text.len && lf_lines_any_open(process) &&
-	    end_line(process, stream, LF_TAIL_SUPPRESSED))
+	    end_line(process, stream, LF_TAIL_SUPPRESSED) > 0)
 		swallowed = text.data[0] == '\n';
-	done = print_judged(process, stream, origin, skip(text, swallowed), out, scratch);
-	lf_scratch_give(process, scratch);
+	done = print_judged(process, stream, origin, skip(text, swallowed), out);
 	if (done < 0)
 		return swallowed ? (ssize_t)swallowed : -1;
 	return done + (ssize_t)swallowed;

@@ -44,8 +44,11 @@ void lf_lines_newline(struct lf_process *process, uintptr_t stream);
 static inline bool lf_lines_any_open(const struct lf_process *process)
 {
 	return (atomic_load_explicit(&process->attention, memory_order_relaxed) &
-	        ~(uint32_t)LF_ATTENTION_INLINE) != 0;
+	        LF_ATTENTION_OPEN) != 0;
 }
+
+/* Whether the stream's line has begun to be printed: it is printed to its end then. */
+bool lf_lines_has_begun(struct lf_process *process, uintptr_t stream);
 
 /* How text goes out; as write(2): bytes taken, or -1 with errno. */
 struct lf_lines_out {

@@ -106,8 +106,6 @@ uint32_t lf_message_refresh_verdict(struct lf_process *process, struct lf_slot *
 	uint32_t generation;
 	int verdict;
 
-	if (had + (had & LF_VERDICT_MUTED) == lf_message_generation(process))
-		return had & LF_VERDICT_MUTED; /* current, but muted */
 	verdict = lf_flags_look_up(process->flags, &slot->id, process->namespace_key, &generation);
 	if (verdict < 0)
 		return had & LF_VERDICT_MUTED; /* being rewritten: as before, until the next call */

@@ -73,8 +73,15 @@ static inline bool lf_message_passes(const struct lf_process *process, const str
 
 static inline bool lf_message_is_muted(struct lf_process *process, struct lf_slot *slot)
 {
-	return slot && !lf_message_passes(process, slot) &&
-	       lf_message_refresh_verdict(process, slot) == LF_VERDICT_MUTED;
+	uint32_t generation = lf_message_generation(process);
+	uint32_t verdict;
+
+	if (!slot)
+		return false;
+	verdict = atomic_load_explicit(&slot->verdict, memory_order_relaxed);
+	if (verdict == generation || verdict + LF_VERDICT_MUTED == generation)
+		return verdict != generation; /* current: passes, or muted */
+	return lf_message_refresh_verdict(process, slot) == LF_VERDICT_MUTED;
 }
 
 /* Whether any entry of the run directory has a flag at all. */

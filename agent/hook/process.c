@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 
 #include "agent/hook/console.h"
 #include "agent/hook/imports.h"
@@ -11,10 +10,7 @@
 #include "hashing/decimal.h"
 #include "hashing/sys.h"
 
-struct lf_anchor lf_anchor __attribute__((aligned(4096)));
-_Static_assert(sizeof(lf_anchor) == 4096, "the page holds nothing else");
-
-/* Stands in the anchor of a process that could not make a map: not tried again on every call.  Its
+/* Stands for the state of a process that could not make a map: not tried again on every call.  Its
  * cache has one empty cell, so that the shortest way needs no check of its own. */
 static struct {
 	struct lf_sites head;
@@ -86,17 +82,17 @@ static void debug_say(const char *what, int rc)
 }
 
 /* A kernel before 4.14, or an emulator, cannot wipe a page: a child would count into its parent's
- * map, so nobody counts.  Where pages are larger than ours the call fails, or wipes too much. */
-static void prepare_anchor(void)
+ * map, so nobody counts. */
+static void prepare_for_forks(void)
 {
-	int rc = getauxval(AT_PAGESZ) == sizeof(lf_anchor)
-	                 ? lf_sys_madvise(&lf_anchor, sizeof(lf_anchor), MADV_WIPEONFORK)
-	                 : -EINVAL;
+	int rc = lf_wiped_start();
 
 	if (rc < 0) {
 		debug_say("MADV_WIPEONFORK", rc);
 		settings.off = true;
+		return;
 	}
+	(void)lf_wiped_is_shared(); /* remembers who we are */
 }
 
 void lf_process_start(void)
@@ -107,7 +103,7 @@ void lf_process_start(void)
 	read_settings();
 	if (!settings.off) {
 		lf_console_start();
-		prepare_anchor();
+		prepare_for_forks();
 	}
 	if (settings.off)
 		lf_console_disable();
@@ -143,6 +139,9 @@ static int fill(struct lf_process *process)
 		return rc;
 	}
 	process->flags = map_flags(run_dir);
+	/* A child in its parent's memory makes the parent's map. */
+	if (lf_wiped_is_shared())
+		options.owner_pid = atomic_load_explicit(&lf_wiped.pid, memory_order_relaxed);
 	options.entries_max =
 		atomic_load_explicit(&process->flags->entries_max, memory_order_relaxed);
 	if (!lf_sites_init(&process->cache))
@@ -183,7 +182,7 @@ struct lf_process *lf_process_enter(void)
 			return NULL;
 		process = make();
 		/* Acquire and release: who finds the process finds what it points at. */
-		if (!atomic_compare_exchange_strong_explicit(&lf_anchor.process, &none, process,
+		if (!atomic_compare_exchange_strong_explicit(&lf_wiped.process, &none, process,
 		                                             memory_order_acq_rel,
 		                                             memory_order_acquire)) {
 			if (process != &nothing) {

@@ -1,8 +1,9 @@
 /* What the hook knows in one process: its map, its caches, its streams.
  *
- * The pointer to it lies alone in a page that the kernel wipes in a forked child, however the
+ * The pointer to it lies in memory that the kernel wipes in a forked child (wiped.h), however the
  * child was made (fork, _Fork, clone without CLONE_VM): the child finds NULL and makes its own.
- * A child that shares our memory (vfork, posix_spawn) counts as its parent.  Making it is lock-free:
+ * A child that shares our memory (vfork, posix_spawn) counts as its parent, and must not change what
+ * its parent knows of streams: its fds are its own.  Making it is lock-free:
  * threads that race each make one, the first to publish wins, and the others remove theirs.
  *
  * Nothing is ever torn down: hosts print from their last destructors.
@@ -11,33 +12,34 @@
 #define LOGFOLD_HOOK_PROCESS_H
 
 #include "agent/hook/site.h"
+#include "agent/hook/wiped.h"
 #include "agent/map/flags.h"
 #include "agent/map/map.h"
 
 /* Ours alone: no look-up through the global offset table. */
 #pragma GCC visibility push(hidden)
 
-enum {
-	LF_SCRATCHES = 16,
-	LF_SCRATCH_TEXT = 8192,
-};
+enum { LF_SCRATCHES = 16 };
 
-/* Room to work in: hosts may have stacks of a few kilobytes. */
+/* Room to mask a line in: hosts may have stacks of a few kilobytes.  Never held across a real call,
+ * which the host may leave by longjmp or cancellation. */
 struct lf_scratch {
 	char masked[LF_TEMPLATE_MAX];
-	char text[LF_SCRATCH_TEXT];
 };
 
 /* One stream, by its FILE or by its fd.  Its unfinished line is the map's tail of the same number. */
 struct lf_stream {
 	_Atomic uintptr_t key;          /* lf_stream_of_file(), lf_stream_of_fd(); 0: free */
 	_Atomic(char *) seen;           /* inline_putc.h: up to where the FILE's buffer was counted */
+	_Atomic(const void *) ret;      /* inline_putc.h: who printed to it last */
 	_Atomic(const char *) resume;   /* where the rest of a constant text cut short continues */
 };
 
 /* lf_process.attention: why the shortest way is not enough. */
 enum {
 	LF_ATTENTION_INLINE = 1 << 30, /* the program puts bytes into stdio buffers by itself */
+	LF_ATTENTION_REMAINDER = 1 << 29, /* a constant text was cut short once */
+	LF_ATTENTION_OPEN = LF_ATTENTION_REMAINDER - 1,
 	/* the bits below: how many streams have an unfinished line */
 };
 
@@ -52,16 +54,9 @@ struct lf_process {
 	struct lf_scratch scratches[LF_SCRATCHES];
 };
 
-/* A page of its own, in memory that belongs to no file, so that the kernel can wipe it; NULL before
- * the process has printed.  At a fixed address, because every counted call reads it twice. */
-extern struct lf_anchor {
-	_Atomic(struct lf_process *) process;
-	char rest_of_page[4096 - sizeof(void *)];
-} lf_anchor;
-
 static inline struct lf_process *lf_process_now(void)
 {
-	return atomic_load_explicit(&lf_anchor.process, memory_order_acquire);
+	return atomic_load_explicit(&lf_wiped.process, memory_order_acquire);
 }
 
 /* Starts the hook where that has not happened: real calls, environment, consoles.  Idempotent. */

@@ -87,19 +87,6 @@ static bool put(struct lf_sites *sites, uintptr_t ret, uint64_t text, uint64_t l
 	return false;
 }
 
-static void copy(const struct lf_sites *from, struct lf_sites *to)
-{
-	for (uint32_t i = 0; i < cells_of(from); i++) {
-		const struct lf_site *cell = &from->cells[i];
-		uintptr_t ret = atomic_load_explicit(&cell->ret, memory_order_acquire);
-
-		if (ret > CLAIMED)
-			(void)put(to, ret, atomic_load_explicit(&cell->text, memory_order_relaxed),
-			          atomic_load_explicit(&cell->len, memory_order_relaxed),
-			          atomic_load_explicit(&cell->target, memory_order_relaxed));
-	}
-}
-
 /* Of two threads that grow the table at once one wins. */
 static struct lf_sites *grow(struct lf_site_cache *cache, struct lf_sites *old)
 {
@@ -107,7 +94,6 @@ static struct lf_sites *grow(struct lf_site_cache *cache, struct lf_sites *old)
 
 	if (!bigger)
 		return old;
-	copy(old, bigger);
 	if (atomic_compare_exchange_strong_explicit(&cache->sites, &old, bigger,
 	                                            memory_order_acq_rel, memory_order_acquire))
 		return bigger;

@@ -5,9 +5,9 @@
  * change: both in a loaded module, the text in a constant segment (hashing/frame.h).  When a module
  * goes (dlclose) the whole cache is emptied, and while one goes nothing is added.
  *
- * Lock-free.  A cell is claimed by CAS on its return address, filled, then published; a reader
- * checks the return address again after it has read the rest, because an emptied cell may be filled
- * anew under its eyes.
+ * Lock-free.  A cell is claimed by CAS on its return address, filled, then published.  A table that
+ * is full is replaced by an empty one of twice the size, which the sites find their way into again:
+ * copying could bring back what an unloading thread has just removed.
  */
 #ifndef LOGFOLD_HOOK_SITE_H
 #define LOGFOLD_HOOK_SITE_H
@@ -60,17 +60,16 @@ static inline struct lf_site *lf_site_at(const struct lf_sites *sites, uint32_t 
 	return (struct lf_site *)(uintptr_t)((const char *)sites->cells + offset);
 }
 
-/* Whether this is the site's cell, and then its target. */
+/* Whether this is the site's cell, and then its target.  The target is read first: a cell that is
+ * emptied and filled anew meanwhile shows in what is compared after it. */
 static inline bool lf_site_match(const struct lf_site *cell, const void *ret, uint64_t text,
                                  uint64_t len, uint64_t *target)
 {
-	/* Acquire pairs with the release in lf_site_add(). */
-	if (atomic_load_explicit(&cell->ret, memory_order_acquire) != (uintptr_t)ret ||
-	    atomic_load_explicit(&cell->text, memory_order_acquire) != text ||
-	    (len && atomic_load_explicit(&cell->len, memory_order_acquire) != len))
-		return false;
 	*target = atomic_load_explicit(&cell->target, memory_order_acquire);
-	return atomic_load_explicit(&cell->ret, memory_order_relaxed) == (uintptr_t)ret;
+	/* Acquire pairs with the release in lf_site_add(). */
+	return atomic_load_explicit(&cell->ret, memory_order_acquire) == (uintptr_t)ret &&
+	       atomic_load_explicit(&cell->text, memory_order_acquire) == text &&
+	       (!len || atomic_load_explicit(&cell->len, memory_order_relaxed) == len);
 }
 
 /* The target from the two cells where most sites are, without a loop; 0 says nothing about the

@@ -55,30 +55,42 @@ lf_stub_slot(struct lf_process *process, const void *ret, const void *text, uint
 
 /* Whether leaving the call out would go unnoticed: the stream could take the bytes, and has, or
  * now gets, the orientation that the real call would give it. */
+enum { LF_FILE_NO_WRITES = 8 }; /* _IO_NO_WRITES of glibc's libio.h */
 static inline bool lf_stub_may_suppress(FILE *file)
 {
-	enum { NO_WRITES = 8 }; /* _IO_NO_WRITES of glibc's libio.h */
-
-	return !file || (!(file->_flags & NO_WRITES) && (file->_mode < 0 || fwide(file, -1) < 0));
+	return !file || (!(file->_flags & LF_FILE_NO_WRITES) &&
+	                 (file->_mode < 0 || fwide(file, -1) < 0));
 }
 
 /* Then the verdict.  One comparison says that the call passes; when it does not, this tells whether
  * it can be left out as quickly: its entry is muted, what it prints is always as long
- * (slot->fixed_len - 1 bytes), and nobody notices.  It is counted then. */
-static inline bool lf_stub_leave_out(struct lf_process *process, struct lf_slot *slot, FILE *file)
+ * (slot->fixed_len - 1 bytes), and nobody notices.  No call in it, so that the stub has no more
+ * registers to save; what needs one goes the long way. */
+static inline bool lf_stub_may_leave_out(const struct lf_process *process,
+                                         const struct lf_slot *slot, const FILE *file)
 {
-	if (!slot->fixed_len || !lf_message_is_muted(process, slot) || !lf_stub_may_suppress(file))
-		return false;
-	lf_message_count(process, slot, LF_MUTED);
-	return true;
+	return atomic_load_explicit(&slot->verdict, memory_order_relaxed) + LF_VERDICT_MUTED ==
+	               lf_message_generation(process) &&
+	       slot->fixed_len &&
+	       (!file || (!(file->_flags & LF_FILE_NO_WRITES) && file->_mode < 0));
 }
 
 /* lf_lines_out.write on a FILE and on an fd. */
 ssize_t lf_stub_write_file(const struct lf_lines_out *out, const char *data, size_t len);
 ssize_t lf_stub_write_fd(const struct lf_lines_out *out, const char *data, size_t len);
 
-/* Memory for texts that are too large for a scratch; NULL when there is none. */
-char *lf_stub_borrow(size_t len);
-void lf_stub_return(char *memory, size_t len);
+/* Memory for a text, on the caller's stack while it is small: the text is held across the real
+ * call, and when the host leaves that by longjmp or cancellation only a large one is lost. */
+struct lf_stub_text {
+	char *data; /* NULL: there was no memory */
+	size_t size;
+	char small[1024];
+};
+void lf_stub_text_take(struct lf_stub_text *text, size_t size);
+void lf_stub_text_give(struct lf_stub_text *text);
+
+/* Whether memory that the host hands to the kernel can be read: the kernel would say EFAULT where we
+ * would crash. */
+bool lf_stub_is_readable(const void *data, size_t len);
 
 #endif

@@ -1,4 +1,6 @@
 /* Calls that print bytes to an fd. */
+#include <limits.h>
+
 #include "agent/hook/text_call.h"
 #include "hashing/sys.h"
 
@@ -33,12 +35,11 @@ static __attribute__((noinline)) ssize_t write_long(const void *ret, int fd, con
 	return call.result;
 }
 
-/* A constant cut short by the kernel is no whole call, so only the long way counts a short one. */
 #define LF_STUB_write(symbol, method) \
 	LF_EXPORT ssize_t symbol(int fd, const void *data, size_t len); \
 	ssize_t symbol(int fd, const void *data, size_t len) \
 	{ \
-		if (lf_console_class(fd) == LF_FD_OTHER) \
+		if (lf_console_class(fd) & LF_FD_OTHER) \
 			return lf_real_##symbol(fd, data, len); \
 		return write_long(CALLER, fd, data, len, lf_method_code(LF_METHOD_##method, fd)); \
 	}
@@ -67,31 +68,34 @@ static void count_pieces(struct lf_process *process, uintptr_t stream, struct lf
 }
 
 /* The kernel gathers the pieces for us, with all its checks: through a copy of the process's own
- * memory.  NULL when that is not allowed or a piece cannot be read. */
-static char *gather(const struct iovec *iov, int count, size_t bytes)
+ * memory.  False when that is not allowed or a piece cannot be read. */
+static bool gather(const struct iovec *iov, int count, struct lf_stub_text *out)
 {
-	char *memory = lf_stub_borrow(bytes);
-	struct iovec whole = { memory, bytes };
+	size_t bytes;
+	struct iovec whole;
 
-	if (memory && lf_sys_process_vm_readv(lf_sys_getpid(), &whole, 1, iov,
-	                                      (unsigned long)count) == (ssize_t)bytes)
-		return memory;
-	lf_stub_return(memory, bytes);
-	return NULL;
+	if (count > IOV_MAX || !lf_stub_is_readable(iov, (size_t)count * sizeof(*iov)))
+		return false;
+	bytes = iov_bytes(iov, count);
+	if (!bytes)
+		return false;
+	lf_stub_text_take(out, bytes);
+	whole = (struct iovec){ out->data, bytes };
+	if (out->data && lf_sys_process_vm_readv(lf_sys_getpid(), &whole, 1, iov,
+	                                         (unsigned long)count) == (ssize_t)bytes)
+		return true;
+	lf_stub_text_give(out);
+	return false;
 }
 
-static ssize_t writev_judged(struct lf_process *process, int fd, const struct iovec *iov,
-                             int count, size_t bytes, struct lf_origin origin)
+static ssize_t writev_judged(struct lf_process *process, int fd, struct lf_stub_text *text,
+                             struct lf_origin origin)
 {
 	struct lf_lines_out out = { .write = lf_stub_write_fd, .fd = fd };
-	char *memory = gather(iov, count, bytes);
-	ssize_t taken;
+	ssize_t taken = lf_lines_print_judged(process, lf_stream_of_fd(fd), origin,
+	                                      (struct lf_text){ text->data, text->size }, &out);
 
-	if (!memory)
-		return lf_real_writev(fd, iov, count);
-	taken = lf_lines_print_judged(process, lf_stream_of_fd(fd), origin,
-	                              (struct lf_text){ memory, bytes }, &out);
-	lf_stub_return(memory, bytes);
+	lf_stub_text_give(text);
 	return taken;
 }
 
@@ -100,18 +104,15 @@ static __attribute__((noinline)) ssize_t writev_long(const void *ret, int fd,
                                                      uint32_t method)
 {
 	struct lf_process *process = lf_process_of_console(fd);
+	struct lf_stub_text text;
 	struct lf_origin origin;
 	ssize_t taken;
 
 	if (!process || count <= 0)
 		return lf_real_writev(fd, iov, count);
 	origin = lf_message_origin(process, ret, method);
-	if (lf_message_any_flags(process)) {
-		size_t bytes = iov_bytes(iov, count);
-
-		if (bytes)
-			return writev_judged(process, fd, iov, count, bytes, origin);
-	}
+	if (lf_message_any_flags(process) && gather(iov, count, &text))
+		return writev_judged(process, fd, &text, origin);
 	taken = lf_real_writev(fd, iov, count);
 	if (taken > 0)
 		count_pieces(process, lf_stream_of_fd(fd), origin, iov, (size_t)taken);
@@ -122,7 +123,7 @@ static __attribute__((noinline)) ssize_t writev_long(const void *ret, int fd,
 	LF_EXPORT ssize_t symbol(int fd, const struct iovec *iov, int count); \
 	ssize_t symbol(int fd, const struct iovec *iov, int count) \
 	{ \
-		if (lf_console_class(fd) == LF_FD_OTHER) \
+		if (lf_console_class(fd) & LF_FD_OTHER) \
 			return lf_real_##symbol(fd, iov, count); \
 		return writev_long(CALLER, fd, iov, count, lf_method_code(LF_METHOD_##method, fd)); \
 	}

@@ -53,35 +53,13 @@ static bool ends_line(const char *format)
 	return len && format[len - 1] == '\n';
 }
 
-/* Rendered text in a scratch, or in borrowed memory where it is longer. */
-struct rendered {
-	struct lf_text text;
-	struct lf_scratch *scratch;
-	char *borrowed;
-};
-
-/* `args` is used up.  False when there is no room; `len` is what the call prints. */
-static bool render_whole(struct lf_process *process, const struct call *call, va_list args,
-                         size_t len, struct rendered *out)
+/* `args` is used up; `len` is what the call prints. */
+static void render_whole(const struct call *call, va_list args, size_t len,
+                         struct lf_stub_text *out)
 {
-	char *memory;
-
-	out->borrowed = NULL;
-	out->scratch = len < LF_SCRATCH_TEXT ? lf_scratch_take(process) : NULL;
-	if (!out->scratch)
-		out->borrowed = lf_stub_borrow(len + 1);
-	memory = out->scratch ? out->scratch->text : out->borrowed;
-	if (!memory)
-		return false;
-	(void)render(call, args, memory, len + 1);
-	out->text = (struct lf_text){ memory, len };
-	return true;
-}
-
-static void free_rendered(struct lf_process *process, const struct rendered *rendered)
-{
-	lf_scratch_give(process, rendered->scratch);
-	lf_stub_return(rendered->borrowed, rendered->text.len + 1);
+	lf_stub_text_take(out, len + 1);
+	if (out->data)
+		(void)render(call, args, out->data, len + 1);
 }
 
 /* "%s" and "%s\n" need no rendering: the argument is the text, and the length is known. */
@@ -95,7 +73,7 @@ static void count_carried(struct lf_process *process, const struct call *call, v
                           size_t len)
 {
 	struct lf_origin origin = lf_message_origin(process, call->ret, call->method);
-	struct rendered rendered;
+	struct lf_stub_text rendered;
 	bool newline;
 
 	if (is_plain(call->format, &newline)) {
@@ -105,39 +83,41 @@ static void count_carried(struct lf_process *process, const struct call *call, v
 		               (struct lf_text){ text ? text : "(null)", len - newline }, newline);
 		return;
 	}
-	if (!render_whole(process, call, args, len, &rendered)) {
+	render_whole(call, args, len, &rendered);
+	if (rendered.data)
+		lf_lines_count(process, stream_of(call), origin,
+		               (struct lf_text){ rendered.data, len }, false);
+	else
 		lf_message_count(process, NULL, LF_PASSED);
-		return;
-	}
-	lf_lines_count(process, stream_of(call), origin, rendered.text, false);
-	free_rendered(process, &rendered);
+	lf_stub_text_give(&rendered);
 }
 
-/* Some message has a flag: the text must be known before it is printed. */
-static int print_carried_judged(struct lf_process *process, const struct call *call)
+/* Some message has a flag: the text must be known before it is printed.  False when it cannot be;
+ * nothing has been printed then. */
+static bool print_carried_judged(struct lf_process *process, const struct call *call, int *result)
 {
 	struct lf_lines_out out = { call->file ? lf_stub_write_file : lf_stub_write_fd,
 		                    call->file, call->fd };
 	struct lf_origin origin = lf_message_origin(process, call->ret, call->method);
-	struct rendered rendered;
+	struct lf_stub_text rendered;
 	va_list args;
-	ssize_t done;
 	int len;
 
 	va_copy(args, *call->args);
 	len = render(call, args, NULL, 0);
 	va_end(args);
 	if (len <= 0)
-		return print_call(call);
+		return false;
 	va_copy(args, *call->args);
-	if (!render_whole(process, call, args, (size_t)len, &rendered)) {
-		va_end(args);
-		return print_call(call);
-	}
+	render_whole(call, args, (size_t)len, &rendered);
 	va_end(args);
-	done = lf_lines_print_judged(process, stream_of(call), origin, rendered.text, &out);
-	free_rendered(process, &rendered);
-	return done == len ? len : -1;
+	if (!rendered.data)
+		return false;
+	*result = lf_lines_print_judged(process, stream_of(call), origin,
+	                                (struct lf_text){ rendered.data, (size_t)len },
+	                                &out) == len ? len : -1;
+	lf_stub_text_give(&rendered);
+	return true;
 }
 
 static int print_carried(struct lf_process *process, const struct call *call)
@@ -145,8 +125,9 @@ static int print_carried(struct lf_process *process, const struct call *call)
 	int before = errno, after, len;
 	va_list args;
 
-	if (lf_message_any_flags(process) && lf_stub_may_suppress(call->file))
-		return print_carried_judged(process, call);
+	if (lf_message_any_flags(process) && lf_stub_may_suppress(call->file) &&
+	    print_carried_judged(process, call, &len))
+		return len;
 	va_copy(args, *call->args);
 	len = print_call(call);
 	after = errno;
@@ -179,7 +160,8 @@ static int print_message(struct lf_process *process, const struct call *call,
 {
 	int len;
 
-	if (lf_message_is_muted(process, slot) && lf_stub_may_suppress(call->file))
+	if (lf_message_is_muted(process, slot) && lf_stub_may_suppress(call->file) &&
+	    !lf_lines_has_begun(process, stream_of(call)))
 		return leave_out(process, call, slot);
 	len = print_call(call);
 	if (len >= 0) {
@@ -232,7 +214,7 @@ static int go_long(const struct call *call)
 	else
 		len = print_message(process, call, lf_target_slot(target));
 	if (call->file)
-		lf_inline_putc_mark(process, call->file);
+		lf_inline_putc_mark(process, call->file, call->ret);
 	return len;
 }
 
@@ -256,9 +238,9 @@ static inline __attribute__((always_inline)) int
 format_call(const void *ret, FILE *file, int fd, int fortify, uint32_t method, const char *format,
             va_list args)
 {
-	enum lf_fd_class class = lf_console_class(fd);
+	uint32_t class = lf_console_class(fd);
 
-	if (LF_LIKELY(class == LF_FD_CONSOLE)) {
+	if (LF_LIKELY(class & LF_FD_CONSOLE)) {
 		struct lf_process *process = lf_process_now();
 		struct lf_slot *slot = lf_stub_slot(process, ret, format, method, 0);
 
@@ -269,9 +251,11 @@ format_call(const void *ret, FILE *file, int fd, int fortify, uint32_t method, c
 				lf_message_count(process, slot, LF_PASSED);
 			return len;
 		}
-		if (slot && lf_stub_leave_out(process, slot, file))
+		if (slot && lf_stub_may_leave_out(process, slot, file)) {
+			lf_message_count(process, slot, LF_MUTED);
 			return (int)slot->fixed_len - 1;
-	} else if (class == LF_FD_OTHER) {
+		}
+	} else if (class & LF_FD_OTHER) {
 		return print(file, fd, fortify, format, args);
 	}
 	return go_long_with(ret, file, fd, fortify, method, format, args);
@@ -293,28 +277,28 @@ format_call(const void *ret, FILE *file, int fd, int fortify, uint32_t method, c
 	LF_EXPORT int symbol(const char *format, ...); \
 	int symbol(const char *format, ...) \
 	{ \
-		LF_VARIADIC(format, format_call(CALLER, stdout, stdout->_fileno, NOT_FORTIFIED, \
+		LF_VARIADIC(format, format_call(CALLER, stdout, lf_console_fd_of(stdout), NOT_FORTIFIED, \
 		                                ON_FILE(method), format, args)); \
 	}
 #define LF_STUB_printf_chk(symbol, method) \
 	LF_EXPORT int symbol(int flag, const char *format, ...); \
 	int symbol(int flag, const char *format, ...) \
 	{ \
-		LF_VARIADIC(format, format_call(CALLER, stdout, stdout->_fileno, flag, \
+		LF_VARIADIC(format, format_call(CALLER, stdout, lf_console_fd_of(stdout), flag, \
 		                                ON_FILE(method), format, args)); \
 	}
 #define LF_STUB_fprintf(symbol, method) \
 	LF_EXPORT int symbol(FILE *file, const char *format, ...); \
 	int symbol(FILE *file, const char *format, ...) \
 	{ \
-		LF_VARIADIC(format, format_call(CALLER, file, file->_fileno, NOT_FORTIFIED, \
+		LF_VARIADIC(format, format_call(CALLER, file, lf_console_fd_of(file), NOT_FORTIFIED, \
 		                                ON_FILE(method), format, args)); \
 	}
 #define LF_STUB_fprintf_chk(symbol, method) \
 	LF_EXPORT int symbol(FILE *file, int flag, const char *format, ...); \
 	int symbol(FILE *file, int flag, const char *format, ...) \
 	{ \
-		LF_VARIADIC(format, format_call(CALLER, file, file->_fileno, flag, \
+		LF_VARIADIC(format, format_call(CALLER, file, lf_console_fd_of(file), flag, \
 		                                ON_FILE(method), format, args)); \
 	}
 #define LF_STUB_dprintf(symbol, method) \
@@ -337,28 +321,28 @@ format_call(const void *ret, FILE *file, int fd, int fortify, uint32_t method, c
 	LF_EXPORT int symbol(const char *format, va_list args); \
 	int symbol(const char *format, va_list args) \
 	{ \
-		return format_call(CALLER, stdout, stdout->_fileno, NOT_FORTIFIED, ON_FILE(method), \
+		return format_call(CALLER, stdout, lf_console_fd_of(stdout), NOT_FORTIFIED, ON_FILE(method), \
 		                   format, args); \
 	}
 #define LF_STUB_vprintf_chk(symbol, method) \
 	LF_EXPORT int symbol(int flag, const char *format, va_list args); \
 	int symbol(int flag, const char *format, va_list args) \
 	{ \
-		return format_call(CALLER, stdout, stdout->_fileno, flag, ON_FILE(method), format, \
+		return format_call(CALLER, stdout, lf_console_fd_of(stdout), flag, ON_FILE(method), format, \
 		                   args); \
 	}
 #define LF_STUB_vfprintf(symbol, method) \
 	LF_EXPORT int symbol(FILE *file, const char *format, va_list args); \
 	int symbol(FILE *file, const char *format, va_list args) \
 	{ \
-		return format_call(CALLER, file, file->_fileno, NOT_FORTIFIED, ON_FILE(method), \
+		return format_call(CALLER, file, lf_console_fd_of(file), NOT_FORTIFIED, ON_FILE(method), \
 		                   format, args); \
 	}
 #define LF_STUB_vfprintf_chk(symbol, method) \
 	LF_EXPORT int symbol(FILE *file, int flag, const char *format, va_list args); \
 	int symbol(FILE *file, int flag, const char *format, va_list args) \
 	{ \
-		return format_call(CALLER, file, file->_fileno, flag, ON_FILE(method), format, args); \
+		return format_call(CALLER, file, lf_console_fd_of(file), flag, ON_FILE(method), format, args); \
 	}
 #define LF_STUB_vdprintf(symbol, method) \
 	LF_EXPORT int symbol(int fd, const char *format, va_list args); \

@@ -1,9 +1,11 @@
 /* Calls after which an fd, a stream or an address means something else.
  *
- * The class of the fd is forgotten before the real call and after it: before, so that nobody goes
- * on with the old one while it lasts; after, because somebody may have looked in between.
+ * The class of the fd is forgotten before the real call and after it: before, so that nobody goes on
+ * with the old one while it lasts; after, because somebody may have looked in between.  Its open line
+ * is over when the call has succeeded, unless the caller is a child in its parent's memory.
  */
-#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
 
 #include "agent/hook/stub.h"
 #include "hashing/sys.h"
@@ -17,21 +19,24 @@ static struct lf_process *known_process(void)
 	return lf_process_now() ? lf_process_enter() : NULL;
 }
 
+static bool was_console(int fd)
+{
+	return lf_console_class(fd) & LF_FD_CONSOLE;
+}
+
 static void end_fd(int fd)
 {
-	struct lf_process *process;
+	struct lf_process *process = known_process();
 
-	if (lf_console_class(fd) != LF_FD_CONSOLE)
-		return;
-	process = known_process();
-	if (process)
+	if (process && !lf_wiped_is_shared())
 		lf_stream_end(process, lf_stream_of_fd(fd));
 }
 
 static void end_fds_from(unsigned first, unsigned last)
 {
 	for (unsigned fd = first; fd <= last && fd < LF_CONSOLE_FDS; fd++)
-		end_fd((int)fd);
+		if (was_console((int)fd))
+			end_fd((int)fd);
 	lf_console_forget_from(first, last);
 }
 
@@ -39,7 +44,7 @@ static void end_file(FILE *file, const void *ret)
 {
 	struct lf_process *process = known_process();
 
-	if (!process)
+	if (!process || lf_wiped_is_shared())
 		return;
 	lf_inline_putc_catch_up(process, file, ret);
 	lf_stream_end(process, lf_stream_of_file(file));
@@ -61,12 +66,18 @@ static void end_file(FILE *file, const void *ret)
 	LF_EXPORT int symbol(int fd, int target); \
 	int symbol(int fd, int target) \
 	{ \
+		bool console; \
 		int copy; \
 \
 		lf_process_start(); \
-		end_fds_from((unsigned)target, (unsigned)target); \
+		if (fd == target) \
+			return lf_real_##symbol(fd, target); \
+		console = was_console(target); \
+		lf_console_forget(target); \
 		copy = lf_real_##symbol(fd, target); \
 		lf_console_forget(target); \
+		if (console && copy >= 0) \
+			end_fd(target); \
 		return copy; \
 	}
 
@@ -74,12 +85,16 @@ static void end_file(FILE *file, const void *ret)
 	LF_EXPORT int symbol(int fd, int target, int flags); \
 	int symbol(int fd, int target, int flags) \
 	{ \
+		bool console; \
 		int copy; \
 \
 		lf_process_start(); \
-		end_fds_from((unsigned)target, (unsigned)target); \
+		console = was_console(target); \
+		lf_console_forget(target); \
 		copy = lf_real_##symbol(fd, target, flags); \
 		lf_console_forget(target); \
+		if (console && copy >= 0) \
+			end_fd(target); \
 		return copy; \
 	}
 
@@ -87,12 +102,16 @@ static void end_file(FILE *file, const void *ret)
 	LF_EXPORT int symbol(int fd); \
 	int symbol(int fd) \
 	{ \
+		bool console; \
 		int rc; \
 \
 		lf_process_start(); \
-		end_fds_from((unsigned)fd, (unsigned)fd); \
+		console = was_console(fd); \
+		lf_console_forget(fd); \
 		rc = lf_real_##symbol(fd); \
 		lf_console_forget(fd); \
+		if (console) \
+			end_fd(fd); \
 		return rc; \
 	}
 
@@ -103,6 +122,8 @@ static void end_file(FILE *file, const void *ret)
 		int rc; \
 \
 		lf_process_start(); \
+		if ((unsigned)flags & CLOSE_RANGE_CLOEXEC) \
+			return lf_real_##symbol(first, last, flags); \
 		end_fds_from(first, last); \
 		rc = lf_real_##symbol(first, last, flags); \
 		lf_console_forget_from(first, last); \
@@ -147,7 +168,7 @@ static void end_file(FILE *file, const void *ret)
 		int fd, rc; \
 \
 		lf_process_start(); \
-		fd = file->_fileno; \
+		fd = lf_console_fd_of(file); \
 		end_file(file, CALLER); \
 		lf_console_forget(fd); \
 		rc = lf_real_##symbol(file); \
@@ -177,13 +198,13 @@ static void end_file(FILE *file, const void *ret)
 		int fd; \
 \
 		lf_process_start(); \
-		fd = file->_fileno; \
+		fd = lf_console_fd_of(file); \
 		end_file(file, CALLER); \
 		lf_console_forget(fd); \
 		opened = lf_real_##symbol(path, mode, file); \
 		lf_console_forget(fd); \
 		if (opened) \
-			lf_console_forget(opened->_fileno); \
+			lf_console_forget(lf_console_fd_of(opened)); \
 		return opened; \
 	}
 
@@ -207,9 +228,9 @@ static void mark(FILE *file)
 	if (!process)
 		return;
 	if (!file || file == stdout)
-		lf_inline_putc_mark(process, stdout);
+		lf_inline_putc_mark(process, stdout, NULL);
 	if (!file || file == stderr)
-		lf_inline_putc_mark(process, stderr);
+		lf_inline_putc_mark(process, stderr, NULL);
 }
 
 #define LF_STUB_fflush(symbol) \
@@ -234,6 +255,19 @@ static void mark(FILE *file)
 		lf_process_start(); \
 		rc = lf_real_##symbol(nochdir, noclose); \
 		lf_console_forget_from(0, 2); \
+		return rc; \
+	}
+
+#define LF_STUB_login_tty(symbol) \
+	LF_EXPORT int symbol(int fd); \
+	int symbol(int fd) \
+	{ \
+		int rc; \
+\
+		lf_process_start(); \
+		rc = lf_real_##symbol(fd); \
+		lf_console_forget_from(0, 2); \
+		lf_console_forget(fd); \
 		return rc; \
 	}
 

@@ -28,12 +28,13 @@ static void pretend_puts(struct lf_text_call *call, ssize_t taken)
 	call->result = taken == (ssize_t)call->text.len + 1 ? taken : EOF;
 }
 
-static __attribute__((noinline)) int puts_long(const void *ret, const char *text, uint32_t method)
+static __attribute__((noinline)) int puts_long(const void *ret, const char *text,
+                                               uint32_t method)
 {
 	struct lf_text_call call = {
 		.ret = ret,
 		.file = stdout,
-		.fd = stdout->_fileno,
+		.fd = lf_console_fd_of(stdout),
 		.method = method,
 		.text = { text, text ? strlen(text) : 0 },
 		.newline = true,
@@ -50,10 +51,10 @@ static __attribute__((noinline)) int puts_long(const void *ret, const char *text
 	LF_EXPORT int symbol(const char *text); \
 	int symbol(const char *text) \
 	{ \
-		enum lf_fd_class class = lf_console_class(stdout->_fileno); \
+		uint32_t class = lf_console_class(lf_console_fd_of(stdout)); \
 		uint32_t code = ON_FILE(method); \
 \
-		if (LF_LIKELY(class == LF_FD_CONSOLE)) { \
+		if (LF_LIKELY(class & LF_FD_CONSOLE)) { \
 			struct lf_process *process = lf_process_now(); \
 			struct lf_slot *slot = lf_stub_slot(process, CALLER, text, code, 0); \
 \
@@ -64,9 +65,11 @@ static __attribute__((noinline)) int puts_long(const void *ret, const char *text
 					lf_message_count(process, slot, LF_PASSED); \
 				return result; \
 			} \
-			if (slot && lf_stub_leave_out(process, slot, stdout)) \
+			if (slot && lf_stub_may_leave_out(process, slot, stdout)) { \
+				lf_message_count(process, slot, LF_MUTED); \
 				return (int)slot->fixed_len - 1; \
-		} else if (class == LF_FD_OTHER) { \
+			} \
+		} else if (class & LF_FD_OTHER) { \
 			return lf_real_puts(text); \
 		} \
 		return puts_long(CALLER, text, code); \
@@ -84,12 +87,13 @@ static void pretend_fputs(struct lf_text_call *call, ssize_t taken)
 }
 
 static __attribute__((noinline)) int fputs_long(const void *ret, const char *text, FILE *file,
-                                                uint32_t method, int (*const *real)(const char *, FILE *))
+                                                uint32_t method,
+                                                int (*const *real)(const char *, FILE *))
 {
 	struct lf_text_call call = {
 		.ret = ret,
 		.file = file,
-		.fd = file->_fileno,
+		.fd = lf_console_fd_of(file),
 		.method = method,
 		.text = { text, strlen(text) },
 		.may_be_constant = true,
@@ -107,10 +111,10 @@ static __attribute__((noinline)) int fputs_long(const void *ret, const char *tex
 	LF_EXPORT int symbol(const char *text, FILE *file); \
 	int symbol(const char *text, FILE *file) \
 	{ \
-		enum lf_fd_class class = lf_console_class(file->_fileno); \
+		uint32_t class = lf_console_class(lf_console_fd_of(file)); \
 		uint32_t code = ON_FILE(method); \
 \
-		if (LF_LIKELY(class == LF_FD_CONSOLE)) { \
+		if (LF_LIKELY(class & LF_FD_CONSOLE)) { \
 			struct lf_process *process = lf_process_now(); \
 			struct lf_slot *slot = lf_stub_slot(process, CALLER, text, code, 0); \
 \
@@ -121,9 +125,11 @@ static __attribute__((noinline)) int fputs_long(const void *ret, const char *tex
 					lf_message_count(process, slot, LF_PASSED); \
 				return result; \
 			} \
-			if (slot && lf_stub_leave_out(process, slot, file)) \
+			if (slot && lf_stub_may_leave_out(process, slot, file)) { \
+				lf_message_count(process, slot, LF_MUTED); \
 				return 1; \
-		} else if (class == LF_FD_OTHER) { \
+			} \
+		} else if (class & LF_FD_OTHER) { \
 			return lf_real_##symbol(text, file); \
 		} \
 		return fputs_long(CALLER, text, file, code, &lf_real_##symbol); \
@@ -148,7 +154,7 @@ static int char_call(const void *ret, int c, FILE *file, uint32_t method,
 	struct lf_text_call call = {
 		.ret = ret,
 		.file = file,
-		.fd = file->_fileno,
+		.fd = lf_console_fd_of(file),
 		.method = method,
 		.text = { &byte, 1 },
 		.print = print,
@@ -165,7 +171,7 @@ static int char_call(const void *ret, int c, FILE *file, uint32_t method,
 	LF_EXPORT int symbol(int c, FILE *file); \
 	int symbol(int c, FILE *file) \
 	{ \
-		if (lf_console_class(file->_fileno) == LF_FD_OTHER) \
+		if (lf_console_class(lf_console_fd_of(file)) & LF_FD_OTHER) \
 			return lf_real_##symbol(c, file); \
 		return char_call(CALLER, c, file, ON_FILE(method), print_fputc, &lf_real_##symbol); \
 	}
@@ -181,7 +187,7 @@ static ssize_t print_putchar(struct lf_text_call *call)
 	LF_EXPORT int symbol(int c); \
 	int symbol(int c) \
 	{ \
-		if (lf_console_class(stdout->_fileno) == LF_FD_OTHER) \
+		if (lf_console_class(lf_console_fd_of(stdout)) & LF_FD_OTHER) \
 			return lf_real_##symbol(c); \
 		return char_call(CALLER, c, stdout, ON_FILE(method), print_putchar, \
 		                 (int (*const *)(int, FILE *))&lf_real_##symbol); \
@@ -199,7 +205,7 @@ static ssize_t print_overflow(struct lf_text_call *call)
 	int symbol(FILE *file, int c) \
 	{ \
 		lf_process_start(); \
-		if (c == EOF || lf_console_class(file->_fileno) == LF_FD_OTHER) \
+		if (c == EOF || (lf_console_class(lf_console_fd_of(file)) & LF_FD_OTHER)) \
 			return lf_real_##symbol(file, c); \
 		return char_call(CALLER, c, file, ON_FILE(method), print_overflow, &lf_real_fputc); \
 	}
@@ -226,7 +232,7 @@ fwrite_long(const void *ret, const void *data, size_t size, size_t count, FILE *
 	struct lf_text_call call = {
 		.ret = ret,
 		.file = file,
-		.fd = file->_fileno,
+		.fd = lf_console_fd_of(file),
 		.method = method,
 		.text = { data, size * count },
 		.may_be_constant = true,
@@ -247,11 +253,11 @@ fwrite_long(const void *ret, const void *data, size_t size, size_t count, FILE *
 	LF_EXPORT size_t symbol(const void *data, size_t size, size_t count, FILE *file); \
 	size_t symbol(const void *data, size_t size, size_t count, FILE *file) \
 	{ \
-		enum lf_fd_class class = lf_console_class(file->_fileno); \
+		uint32_t class = lf_console_class(lf_console_fd_of(file)); \
 		uint32_t code = ON_FILE(method); \
 		size_t len = size * count; \
 \
-		if (LF_LIKELY(class == LF_FD_CONSOLE && len)) { \
+		if (LF_LIKELY((class & LF_FD_CONSOLE) && len)) { \
 			struct lf_process *process = lf_process_now(); \
 			struct lf_slot *slot = lf_stub_slot(process, CALLER, data, code, len); \
 \
@@ -262,12 +268,15 @@ fwrite_long(const void *ret, const void *data, size_t size, size_t count, FILE *
 					lf_message_count(process, slot, LF_PASSED); \
 				return taken; \
 			} \
-			if (slot && lf_stub_leave_out(process, slot, file)) \
+			if (slot && lf_stub_may_leave_out(process, slot, file)) { \
+				lf_message_count(process, slot, LF_MUTED); \
 				return count; \
-		} else if (class == LF_FD_OTHER) { \
+			} \
+		} else if (class & LF_FD_OTHER) { \
 			return lf_real_##symbol(data, size, count, file); \
 		} \
-		return fwrite_long(CALLER, data, size, count, file, code, &lf_real_##symbol); \
+		return fwrite_long(CALLER, data, size, count, file, code, \
+		                   &lf_real_##symbol); \
 	}
 
 #define LF_TEXT_CALL(symbol, method, shape) LF_STUB_##shape(symbol, method)

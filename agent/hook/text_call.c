@@ -1,9 +1,6 @@
 #include "agent/hook/text_call.h"
 
-#include <errno.h>
-
 #include "hashing/frame.h"
-#include "hashing/sys.h"
 
 static uintptr_t stream_of(const struct lf_text_call *call)
 {
@@ -21,8 +18,12 @@ static bool is_blank(struct lf_text text)
 /* The rest of a constant that a short write cut: it goes on with the line that was begun. */
 static bool is_remainder(struct lf_process *process, const struct lf_text_call *call)
 {
-	struct lf_stream *stream = lf_stream_find(process, stream_of(call), false);
+	struct lf_stream *stream;
 
+	if (!(atomic_load_explicit(&process->attention, memory_order_relaxed) &
+	      LF_ATTENTION_REMAINDER))
+		return false;
+	stream = lf_stream_find(process, stream_of(call), false);
 	return stream && atomic_exchange_explicit(&stream->resume, NULL, memory_order_relaxed) ==
 	                         call->text.data;
 }
@@ -70,6 +71,8 @@ static void remember_remainder(struct lf_process *process, const struct lf_text_
 	if (stream)
 		atomic_store_explicit(&stream->resume, call->text.data + taken,
 		                      memory_order_relaxed);
+	atomic_fetch_or_explicit(&process->attention, LF_ATTENTION_REMAINDER,
+	                         memory_order_relaxed);
 }
 
 static void print_constant(struct lf_process *process, struct lf_text_call *call,
@@ -78,7 +81,8 @@ static void print_constant(struct lf_process *process, struct lf_text_call *call
 	size_t bytes = lf_text_call_bytes(call);
 	ssize_t taken;
 
-	if (lf_message_is_muted(process, slot) && lf_stub_may_suppress(call->file)) {
+	if (lf_message_is_muted(process, slot) && lf_stub_may_suppress(call->file) &&
+	    !lf_lines_has_begun(process, stream_of(call))) {
 		call->pretend(call, (ssize_t)bytes);
 		lf_message_count(process, slot, LF_MUTED);
 		if (!ends_line(call))
@@ -101,51 +105,39 @@ static void print_constant(struct lf_process *process, struct lf_text_call *call
 	}
 }
 
-/* The kernel reads a write's buffer and says EFAULT; we would crash.  A look at each page through a
- * system call that fails either way tells readable memory apart: rt_sigprocmask reads the set
- * before it finds that `how` is none.  Sandboxes allow it everywhere. */
-static bool is_readable(struct lf_text text)
+/* The text with its newline behind it, in one piece. */
+static void join_newline(const struct lf_text_call *call, struct lf_stub_text *out)
 {
-	enum { PAGE = 4096, NO_SUCH_HOW = 99 };
-
-	for (size_t i = 0; i < text.len; i += PAGE)
-		if (lf_sys_sigmask(NO_SUCH_HOW, (const uint64_t *)(const void *)(text.data + i),
-		                   NULL) == -EFAULT)
-			return false;
-	return !text.len ||
-	       lf_sys_sigmask(NO_SUCH_HOW,
-	                      (const uint64_t *)(const void *)(((uintptr_t)text.data + text.len - 1) &
-	                                                       ~(uintptr_t)7),
-	                      NULL) != -EFAULT;
+	lf_stub_text_take(out, call->text.len + 1);
+	if (!out->data)
+		return;
+	memcpy(out->data, call->text.data, call->text.len);
+	out->data[call->text.len] = '\n';
 }
 
-/* With its newline behind it, in borrowed memory; false when there is none. */
-static bool join_newline(const struct lf_text_call *call, struct lf_text *out)
-{
-	char *memory = lf_stub_borrow(call->text.len + 1);
-
-	if (!memory)
-		return false;
-	memcpy(memory, call->text.data, call->text.len);
-	memory[call->text.len] = '\n';
-	*out = (struct lf_text){ memory, call->text.len + 1 };
-	return true;
-}
-
-static void print_judged(struct lf_process *process, struct lf_text_call *call,
+/* False when it cannot be done: nothing has been printed then. */
+static bool print_judged(struct lf_process *process, struct lf_text_call *call,
                          struct lf_origin origin)
 {
 	struct lf_lines_out out = { call->file ? lf_stub_write_file : lf_stub_write_fd,
 		                    call->file, call->fd };
-	struct lf_text text = call->text;
+	struct lf_stub_text joined;
 
-	if ((!call->file && !is_readable(text)) || (call->newline && !join_newline(call, &text))) {
-		(void)call->print(call);
-		return;
+	if (!call->newline) {
+		if (!call->file && !lf_stub_is_readable(call->text.data, call->text.len))
+			return false;
+		call->pretend(call, lf_lines_print_judged(process, stream_of(call), origin,
+		                                          call->text, &out));
+		return true;
 	}
-	call->pretend(call, lf_lines_print_judged(process, stream_of(call), origin, text, &out));
-	if (call->newline)
-		lf_stub_return((char *)(uintptr_t)text.data, text.len);
+	join_newline(call, &joined);
+	if (!joined.data)
+		return false;
+	call->pretend(call, lf_lines_print_judged(process, stream_of(call), origin,
+	                                          (struct lf_text){ joined.data, joined.size },
+	                                          &out));
+	lf_stub_text_give(&joined);
+	return true;
 }
 
 static void print_lines(struct lf_process *process, struct lf_text_call *call)
@@ -154,10 +146,9 @@ static void print_lines(struct lf_process *process, struct lf_text_call *call)
 	size_t bytes = lf_text_call_bytes(call);
 	ssize_t taken;
 
-	if (lf_message_any_flags(process) && lf_stub_may_suppress(call->file)) {
-		print_judged(process, call, origin);
+	if (lf_message_any_flags(process) && lf_stub_may_suppress(call->file) &&
+	    print_judged(process, call, origin))
 		return;
-	}
 	taken = call->print(call);
 	if (taken > 0) {
 		bool newline = call->newline && taken == (ssize_t)bytes;
@@ -185,5 +176,5 @@ void lf_text_call(struct lf_text_call *call)
 	else
 		print_constant(process, call, lf_target_slot(target));
 	if (call->file)
-		lf_inline_putc_mark(process, call->file);
+		lf_inline_putc_mark(process, call->file, call->ret);
 }

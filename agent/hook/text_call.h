@@ -25,8 +25,7 @@ struct lf_text_call {
 	void (*pretend)(struct lf_text_call *call, ssize_t taken);
 	const void *real; /* for `print`: which of the twins */
 	size_t size;      /* of fwrite's items */
-	size_t count;     /* of fwrite's items, or of the iovecs */
-	const void *data; /* of writev: the iovecs */
+	size_t count;     /* of fwrite's items */
 	ssize_t result;
 };
 

@@ -31,7 +31,7 @@ struct lf_index_walk {
 	uint32_t tag, at, left;
 };
 
-/* `first` is zeroed memory of lf_index_first_bytes(). */
+/* `first` is zeroed memory of LF_INDEX_FIRST_BYTES. */
 void lf_index_init(struct lf_index *index, struct lf_index_table *first);
 #define LF_INDEX_FIRST_BYTES (sizeof(struct lf_index_table) + LF_INDEX_FIRST_CELLS * sizeof(uint64_t))
 

@@ -44,7 +44,7 @@ enum {
 	LF_CHUNKS_MAX = 512,   /* 16 MiB a process */
 	LF_ENTRIES_DEFAULT = 16384,
 	LF_TAILS = 8,          /* streams with an unfinished line at the same time */
-	LF_TAIL_BYTES = LF_TEMPLATE_MAX,
+	LF_TAIL_BYTES = LF_TEMPLATE_MAX + 8, /* so that a line that goes on is seen to be longer */
 	LF_SEGMENT_NAME_MAX = 128,
 };
 

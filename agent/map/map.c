@@ -56,7 +56,7 @@ int lf_map_create(struct lf_map **out, const struct lf_map_options *options)
 		return rc;
 	map = memory;
 	rc = lf_segment_file_create(&map->file, options->run_dir, options->namespace,
-	                            &map->segment);
+	                            options->owner_pid, &map->segment);
 	if (rc < 0) {
 		(void)lf_sys_munmap(map, sizeof(*map));
 		return rc;
@@ -86,10 +86,11 @@ static int grow(struct lf_map *map, uint32_t n)
 	if (n >= LF_CHUNKS_MAX || atomic_load_explicit(&map->full, memory_order_relaxed))
 		return -ENOSPC;
 	rc = lf_segment_file_grow(&map->file, n, &mapped);
-	if (rc < 0) {
+	/* Want of fds or memory passes; want of room is not asked about on each new message. */
+	if (rc == -ENOSPC || rc == -EDQUOT || rc == -EFBIG)
 		atomic_store_explicit(&map->full, 1, memory_order_relaxed);
+	if (rc < 0)
 		return rc;
-	}
 	if (!atomic_compare_exchange_strong_explicit(&map->chunks[n], &none, mapped,
 	                                             memory_order_release, memory_order_relaxed))
 		(void)lf_sys_munmap(mapped, LF_CHUNK_BYTES);

@@ -78,25 +78,27 @@ bool lf_process_stat_parse(struct lf_text stat, char *state, uint64_t *threads,
 	return false;
 }
 
-void lf_process_id_read(struct lf_process_id *self)
+void lf_process_id_read(struct lf_process_id *out, uint32_t pid)
 {
+	char path[sizeof("/proc/") + LF_DECIMAL_MAX + sizeof("/stat")] = "/proc/";
 	char stat[512], state;
 	uint64_t threads;
-	size_t len = read_file("/proc/self/stat", stat, sizeof(stat));
+	size_t len;
 
-	memset(self, 0, sizeof(*self));
-	read_boot_id(self->boot_id);
-	self->pid = (uint32_t)lf_sys_getpid();
-	self->pid_namespace = read_pid_namespace();
+	memset(out, 0, sizeof(*out));
+	read_boot_id(out->boot_id);
+	out->pid = pid ? pid : (uint32_t)lf_sys_getpid();
+	out->pid_namespace = read_pid_namespace();
+	memcpy(lf_decimal_put(path + strlen(path), out->pid), "/stat", sizeof("/stat"));
+	len = read_file(path, stat, sizeof(stat));
 	if (!lf_process_stat_parse((struct lf_text){ stat, len }, &state, &threads,
-	                           &self->start_time))
-		self->start_time = 0;
+	                           &out->start_time))
+		out->start_time = 0;
 }
 
-void lf_process_program(char *out, size_t size)
+void lf_process_program(char *out, size_t size, char *room, size_t room_size)
 {
-	char path[4096];
-	ssize_t len = lf_sys_readlinkat(AT_FDCWD, "/proc/self/exe", path, sizeof(path));
+	ssize_t len = lf_sys_readlinkat(AT_FDCWD, "/proc/self/exe", room, room_size);
 	const char *base, *slash;
 	size_t n;
 
@@ -104,9 +106,9 @@ void lf_process_program(char *out, size_t size)
 		out[0] = '\0';
 		return;
 	}
-	slash = memrchr(path, '/', (size_t)len);
-	base = slash ? slash + 1 : path;
-	n = (size_t)(path + len - base);
+	slash = memrchr(room, '/', (size_t)len);
+	base = slash ? slash + 1 : room;
+	n = (size_t)(room + len - base);
 	n = n < size - 1 ? n : size - 1;
 	memcpy(out, base, n);
 	out[n] = '\0';

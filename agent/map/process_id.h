@@ -18,11 +18,12 @@ struct lf_process_id {
 	uint64_t pid_namespace; /* inode of /proc/PID/ns/pid; 0: unknown.  Not in the name */
 };
 
-/* The calling process.  No heap, stdio or errno. */
-void lf_process_id_read(struct lf_process_id *self);
+/* A process of our own pid namespace; 0: the calling one.  No heap, stdio or errno. */
+void lf_process_id_read(struct lf_process_id *out, uint32_t pid);
 
-/* The basename of the running program's file, NUL-terminated, cut to fit. */
-void lf_process_program(char *out, size_t size);
+/* The basename of the running program's file, NUL-terminated, cut to fit.  `room` is for the whole
+ * path: hosts may have small stacks. */
+void lf_process_program(char *out, size_t size, char *room, size_t room_size);
 
 /* Writes the name, NUL-terminated. */
 void lf_process_id_name(const struct lf_process_id *id, const uint8_t random[16],

@@ -20,7 +20,10 @@ LF_MUST_CHECK static inline int lf_reserve(int fd, off_t offset, off_t len)
 
 	if (rc == 0 && limit.rlim_cur != RLIM_INFINITY && (rlim_t)(offset + len) > limit.rlim_cur)
 		return -EFBIG;
-	return lf_sys_fallocate(fd, 0, offset, len);
+	do
+		rc = lf_sys_fallocate(fd, 0, offset, len);
+	while (rc == -EINTR);
+	return (int)rc;
 }
 
 #endif

@@ -59,7 +59,7 @@ static int name_file(struct lf_segment_file *file, const char *run_dir,
 }
 
 static void fill_header(struct lf_segment *segment, const struct lf_process_id *self,
-                        const char *namespace)
+                        const char *namespace, const char program[64])
 {
 	segment->layout = LF_SEGMENT_LAYOUT;
 	segment->chunk_bytes = LF_CHUNK_BYTES;
@@ -69,20 +69,22 @@ static void fill_header(struct lf_segment *segment, const struct lf_process_id *
 	segment->start_time = self->start_time;
 	segment->created_ms = lf_segment_now_ms();
 	memcpy(segment->namespace, namespace, strnlen(namespace, LF_NAMESPACE_MAX));
-	lf_process_program(segment->program, sizeof(segment->program));
+	memcpy(segment->program, program, sizeof(segment->program));
 	/* Release: who sees the magic sees the header. */
 	atomic_store_explicit(&segment->magic, LF_SEGMENT_MAGIC, memory_order_release);
 }
 
 int lf_segment_file_create(struct lf_segment_file *file, const char *run_dir,
-                           const char *namespace, struct lf_segment **out)
+                           const char *namespace, uint32_t owner_pid, struct lf_segment **out)
 {
+	char program[sizeof((*out)->program)];
 	struct lf_process_id self;
 	struct stat st;
 	char *mapped;
 	int fd, rc;
 
-	lf_process_id_read(&self);
+	lf_process_id_read(&self, owner_pid);
+	lf_process_program(program, sizeof(program), file->path, sizeof(file->path));
 	rc = name_file(file, run_dir, &self);
 	if (rc < 0)
 		return rc;
@@ -100,7 +102,7 @@ int lf_segment_file_create(struct lf_segment_file *file, const char *run_dir,
 	if (rc < 0)
 		goto remove;
 	*out = (struct lf_segment *)mapped;
-	fill_header(*out, &self, namespace);
+	fill_header(*out, &self, namespace, program);
 	goto out;
 remove:
 	(void)lf_sys_unlinkat(AT_FDCWD, file->path, 0);

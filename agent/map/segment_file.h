@@ -21,7 +21,8 @@ struct lf_segment_file {
 /* Creates the file under a name of its own and maps chunk 0 with a complete header.  Errors as
  * lf_map_create(). */
 LF_MUST_CHECK int lf_segment_file_create(struct lf_segment_file *file, const char *run_dir,
-                                         const char *namespace, struct lf_segment **out);
+                                         const char *namespace, uint32_t owner_pid,
+                                         struct lf_segment **out);
 
 /* Reserves and maps chunk `n`.  Harmless when it is there already. */
 LF_MUST_CHECK int lf_segment_file_grow(const struct lf_segment_file *file, uint32_t n, char **out);

@@ -59,7 +59,7 @@ class TestTwins:
         assert counted == {
             ("printf",): 12, ("fprintf",): 3, ("vprintf",): 1, ("vfprintf",): 4,
             ("dprintf.2",): 2, ("vdprintf.2",): 2, ("puts",): 6, ("fputs",): 4, ("fputc",): 2,
-            ("fwrite",): 4, ("write.1",): 3, ("write.2",): 1, ("writev.1",): 2,
+            ("fwrite",): 5, ("write.1",): 4, ("write.2",): 1, ("writev.1",): 2,
         }
 
     def test_muted_twins_print_nothing_and_return_the_same(self, bare, under, logfold):
@@ -109,7 +109,7 @@ class TestProcesses:
         bare, under = hooked(str(progs / "forks"))
         assert under == bare
         assert total(logfold) == bare.stdout.count(b"\n")
-        assert counts(logfold, "messageTemplate")[("%s prints\n",)] == 14
+        assert counts(logfold, "messageTemplate")[("%s prints\n",)] == 15
 
     def test_a_program_that_replaces_itself_counts_on(self, logfold):
         run(logfold, "bash", "-c", "echo before the change; exec bash -c 'echo after the change'")
@@ -207,3 +207,26 @@ class TestExports:
             return name.removesuffix("_chk").removesuffix("_unlocked")
 
         assert {name for name in exported if plain(name) in families} - table == set()
+
+
+class TestSharedMemory:
+    """Children that run in their parent's memory: vfork, posix_spawn."""
+
+    def test_a_child_that_prints_first_counts_for_its_parent_which_counts_on(self, logfold, tmp_path):
+        broken = tmp_path / "broken"
+        broken.write_text("#!/no/such/interpreter\n")
+        broken.chmod(0o755)
+        script = f"{broken}; for i in 1 2 3 4 5; do echo one line; done"
+        done = run(logfold, "dash", "-c", script)
+        assert done.stdout == b"one line\n" * 5
+        assert total(logfold) == 5 + done.stderr.count(b"\n") == 6
+
+    def test_a_childs_redirection_does_not_end_its_parents_line(self, logfold):
+        script = ("import subprocess, sys\n"
+                  "for i in range(5):\n"
+                  "    sys.stdout.write('Checking ... '); sys.stdout.flush()\n"
+                  "    subprocess.run(['true'], stdout=subprocess.PIPE)\n"
+                  "    print('ok', flush=True)\n")
+        done = run(logfold, "python3", "-c", script)
+        assert done.stdout == b"Checking ... ok\n" * 5
+        assert counts(logfold, "messageTemplate") == {("Checking ... ok",): 5}

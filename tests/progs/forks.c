@@ -1,5 +1,6 @@
 /* Children of every kind that print: fork, _Fork, clone without libc, vfork with exec, posix_spawn.
  * Each prints once what it is, and "parent" is printed before and after each. */
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -73,6 +74,16 @@ int main(int argc, char **argv)
 	if (pid == 0) {
 		execv(argv[0], again);
 		_exit(1);
+	}
+	wait_for(pid);
+	/* In its parent's memory, with fds of its own: what it does to them is not the parent's. */
+	pid = vfork();
+	if (pid == 0) {
+		int null = open("/dev/zero", O_WRONLY);
+
+		if (dup2(null, 1) != 1 || write(1, "hidden\n", 7) != 7 || close(1) < 0)
+			_exit(1);
+		_exit(0);
 	}
 	wait_for(pid);
 	if (posix_spawn(&pid, argv[0], NULL, NULL, again, environ))

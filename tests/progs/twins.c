@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <wchar.h>
@@ -182,6 +183,37 @@ static void failures(void)
 	RESULT(fputs("not for writing\n", reader));
 	RESULT(fwrite("not for writing\n", 1, 16, reader));
 	RESULT(fputc('x', reader));
+	RESULT(writev(1, (const struct iovec *)nowhere, 1));
+	RESULT(writev(1, (const struct iovec *)nowhere, 100000));
+}
+
+/* Streams that have no fd are nobody's console, whatever stands in their FILE. */
+static void in_memory(void)
+{
+	char *memory = NULL;
+	size_t size = 0;
+	FILE *stream = open_memstream(&memory, &size);
+
+	RESULT(fprintf(stream, "printf of %d and %s\n", 1, "one"));
+	RESULT(fputs("a constant line\n", stream));
+	RESULT(fputs(dynamic("a dynamic line\n"), stream));
+	RESULT(fwrite(dynamic("bytes\n"), 1, 6, stream));
+	RESULT(fputc('c', stream));
+	RESULT(fclose(stream));
+	RESULT(size);
+}
+
+/* Text in the very last bytes of a mapping. */
+static void at_the_end_of_memory(void)
+{
+	char *page = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED || munmap(page + 4096, 4096) < 0)
+		abort();
+	memcpy(page + 4091, "last\n", 5);
+	RESULT(write(1, page + 4091, 5));
+	RESULT(fwrite(page + 4091, 1, 5, stdout));
+	fflush(stdout);
 }
 
 int main(void)
@@ -191,5 +223,7 @@ int main(void)
 	texts();
 	on_fds();
 	failures();
+	in_memory();
+	at_the_end_of_memory();
 	return 0;
 }

@@ -85,7 +85,7 @@ static pid_t dead_pid(void)
 
 static void identify(struct lf_process_id *id, enum fixture_owner owner)
 {
-	lf_process_id_read(id);
+	lf_process_id_read(id, 0);
 	if (owner == OWNER_DEAD) {
 		id->pid = (uint32_t)dead_pid();
 		id->start_time = 1;

@@ -206,7 +206,7 @@ static void give_to(pid_t pid)
 	fd = open(path, O_RDONLY);
 	len = read(fd, text, sizeof(text));
 	(void)close(fd);
-	lf_process_id_read(&id);
+	lf_process_id_read(&id, 0);
 	id.pid = (uint32_t)pid;
 	cr_assert(len > 0 && lf_process_stat_parse((struct lf_text){ text, (size_t)len }, &state,
 	                                           &threads, &id.start_time));

@@ -10,7 +10,7 @@ Test(process_id, a_name_tells_boot_pid_and_start_time_of_its_process)
 	struct lf_process_id self, read_back;
 	char name[LF_SEGMENT_NAME_MAX];
 
-	lf_process_id_read(&self);
+	lf_process_id_read(&self, 0);
 	lf_process_id_name(&self, random, name);
 	cr_assert(lf_process_id_parse(name, &read_back), "%s", name);
 	cr_assert_str_eq(read_back.boot_id, self.boot_id);
