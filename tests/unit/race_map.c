@@ -15,6 +15,9 @@ static void *work(void *argument)
 	struct lf_origin origin = lf_message_origin(process, __builtin_return_address(0),
 	                                            lf_method_code(LF_METHOD_fputs, LF_NO_FD));
 
+	struct lf_origin pieces = lf_message_origin(process, __builtin_return_address(0),
+	                                            lf_method_code(LF_METHOD_putc, LF_NO_FD));
+
 	(void)argument;
 	for (int round = 0; round < ROUNDS; round++)
 		for (int i = 0; i < MESSAGES; i++) {
@@ -28,6 +31,11 @@ static void *work(void *argument)
 			                 LF_PASSED);
 			lf_lines_count(process, 0x1001, origin, (struct lf_text){ "a line\n", 7 },
 			               false);
+			/* In pieces, all threads to one stream: as many lines as newlines. */
+			lf_lines_count(process, 0x2001, pieces, (struct lf_text){ "pie", 3 }, false);
+			lf_lines_count(process, 0x2001, pieces, (struct lf_text){ "ce\n", 3 }, false);
+			if (i % 100 == 0)
+				lf_stream_end(process, 0x3001);
 		}
 	return NULL;
 }
@@ -59,6 +67,6 @@ int main(void)
 	bad += expect("lines", host_count("a line", LF_PASSED), THREADS * ROUNDS * MESSAGES);
 	bad += expect("one message", host_count("message number 7\n", LF_PASSED),
 	              THREADS * ROUNDS);
-	bad += expect("all", host_total(LF_PASSED), 2 * THREADS * ROUNDS * MESSAGES);
+	bad += expect("all", host_total(LF_PASSED), 3 * THREADS * ROUNDS * MESSAGES);
 	return bad != 0;
 }

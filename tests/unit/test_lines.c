@@ -239,3 +239,57 @@ Test(lines, a_muted_text_that_a_printed_call_follows_is_counted_and_its_newline_
 	cr_assert_eq(host_count("noise", LF_MUTED), 1);
 	cr_assert_str_eq(print_judged("\n"), "\n");
 }
+
+Test(lines, a_line_over_4_KiB_is_one_entry_however_it_was_cut_into_calls, .init = start)
+{
+	static char line[6001];
+
+	/* Two-byte characters on both sides of the limit, which falls between the bytes of one. */
+	line[0] = 'x';
+	for (size_t i = 1; i < sizeof(line) - 2; i += 2)
+		memcpy(line + i, "é", 2);
+	line[sizeof(line) - 2] = '\n';
+	for (size_t cut = 4090; cut < 4102; cut++) {
+		lf_lines_count(process, STREAM, origin, (struct lf_text){ line, cut }, false);
+		lf_lines_count(process, STREAM, origin,
+		               (struct lf_text){ line + cut, sizeof(line) - 1 - cut }, false);
+	}
+	lf_lines_count(process, STREAM, origin, (struct lf_text){ line, sizeof(line) - 1 }, false);
+	cr_assert_eq(host_total(LF_PASSED), 13);
+	cr_assert_eq(host_entries(), 1);
+}
+
+Test(lines, what_is_suppressed_is_counted_where_no_tail_is_left, .init = start)
+{
+	struct lf_lines_out out = { .write = lf_stub_write_fd, .fd = console[1] };
+
+	print("noise\n");
+	host_mute("noise");
+	for (uintptr_t i = 0; i < LF_TAILS; i++)
+		print_to(0x2001 + 2 * i, "unfinished");
+	cr_assert_eq(lf_lines_print_judged(process, 0x9001, origin, (struct lf_text){ "noise", 5 },
+	                                   &out), 5);
+	cr_assert_eq(host_count("noise", LF_MUTED), 1);
+}
+
+Test(lines, a_stream_keeps_its_place_when_one_before_it_becomes_free, .init = start)
+{
+	print_to(OTHER_STREAM, "first");
+	print("alpha ");
+	lf_stream_end(process, OTHER_STREAM);
+	lf_lines_leave_open(process, STREAM, false);
+	print("omega\n");
+	cr_assert_eq(host_count("alpha omega", LF_PASSED), 1);
+	cr_assert_not(lf_lines_any_open(process));
+}
+
+Test(lines, a_line_that_has_begun_to_be_printed_is_known_to_have, .init = start)
+{
+	cr_assert_not(lf_lines_has_begun(process, STREAM));
+	print("prefix: ");
+	cr_assert(lf_lines_has_begun(process, STREAM));
+	cr_assert_not(lf_lines_has_begun(process, OTHER_STREAM));
+	print("\n");
+	lf_lines_leave_open(process, STREAM, true);
+	cr_assert_not(lf_lines_has_begun(process, STREAM));
+}
