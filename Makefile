@@ -14,7 +14,6 @@ PKG_CONFIG ?= pkg-config
 PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import pytest' 2>/dev/null && echo $$p && exit; done; echo python3)
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
-SUDO ?= $(if $(filter 0,$(shell id -u)),,sudo)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wcast-align -Wimplicit-fallthrough
@@ -68,7 +67,12 @@ $(foreach flavour,exe pic,$(eval $(call compile,$(flavour))))
 $(LOGFOLD): $(call objects,exe,$(HASHING) $(MAP) $(CORE) $(CLI))
 	$(LINK) -o $@ $^ $(AGENT_LIBS)
 
-$(B)/exe/agent/cli/%.o: CPPFLAGS += -DLF_LIBDIR='"$(LIBDIR)"'
+# Where it was installed is compiled in, so another LIBDIR compiles that file anew.
+$(B)/exe/agent/cli/preload.o: CPPFLAGS += -DLF_LIBDIR='"$(LIBDIR)"'
+$(B)/exe/agent/cli/preload.o: $(B)/libdir
+.PHONY: always
+$(B)/libdir: always
+	@mkdir -p $(@D); echo '$(LIBDIR)' | cmp -s - $@ || echo '$(LIBDIR)' >$@
 
 # The hook.  Its exported names, and nothing else, come out of the table of interposed calls.
 $(B)/preload.map: agent/hook/interposed.def agent/hook/exports.sh
