@@ -112,6 +112,14 @@ void lf_signals_release(struct lf_signals *signals)
 	signals->fd = -1;
 }
 
+/* The kernel's own, or a process of our group, which has sent it to all of the group.  A sender whom
+ * we cannot see or who has ended is taken for a stranger: rather twice than never. */
+static bool is_of_the_group(const struct signalfd_siginfo *info)
+{
+	return info->ssi_code > 0 ||
+	       (info->ssi_pid != 0 && getpgid((pid_t)info->ssi_pid) == getpgrp());
+}
+
 static bool is_for(pid_t command, const struct signalfd_siginfo *info)
 {
 	int signal = (int)info->ssi_signo;
@@ -122,7 +130,7 @@ static bool is_for(pid_t command, const struct signalfd_siginfo *info)
 	if (by_process && (pid_t)info->ssi_pid == command)
 		return false; /* it signals its group, itself included, or its parent */
 	if (IS_ONE_OF(signal, of_the_keyboard))
-		return by_process && info->ssi_pid == 0; /* nobody whom we could know */
+		return !is_of_the_group(info);
 	return by_process || !IS_ONE_OF(signal, of_the_terminal);
 }
 

@@ -3,9 +3,10 @@
  * They are blocked and read from an fd, never caught: no disposition but those of SIGCHLD and SIGXFSZ
  * is touched, so the command can be given all of them as logfold found them.
  *
- *   INT, QUIT                                 dropped: a terminal sends them to the whole group
- *     from outside our pid namespace          passed on: `docker stop` and its like send them to one
- *                                             process only, which may be us
+ *   INT, QUIT from the terminal               dropped: it sends them to the whole group
+ *     from a process of our group             dropped: `kill 0` does the same
+ *     from any other                          passed on: `docker stop`, `kill PID` and their like send
+ *                                             them to one process only, which is us
  *   HUP, WINCH from the terminal              dropped, for the same reason
  *   CHLD, CONT, TSTP, TTIN, TTOU, PIPE, URG, IO, XFSZ   never passed on
  *   TERM, HUP, USR1, USR2, ALRM, all others   passed on

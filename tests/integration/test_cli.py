@@ -344,7 +344,7 @@ def end_teller(process):
     return told.splitlines()[-1]
 
 
-@pytest.mark.parametrize("name", ["TERM", "HUP", "USR1", "ALRM", "WINCH"])
+@pytest.mark.parametrize("name", ["TERM", "HUP", "USR1", "ALRM", "WINCH", "INT", "QUIT"])
 def test_a_signal_that_a_process_sends_to_logfold_reaches_the_command_once(logfold, name):
     process, _ = start_teller(logfold)
     process.send_signal(getattr(signal, f"SIG{name}"))
@@ -354,10 +354,24 @@ def test_a_signal_that_a_process_sends_to_logfold_reaches_the_command_once(logfo
 
 @pytest.mark.parametrize("name", ["INT", "QUIT"])
 def test_what_the_keyboard_sends_to_the_whole_group_is_not_passed_on_a_second_time(logfold, name):
-    process, _ = start_teller(logfold)
-    os.killpg(process.pid, getattr(signal, f"SIG{name}"))
+    # A terminal is not needed for it: a process of the group sends to all of the group, too.
+    sends = ("import os, signal, subprocess, sys\n"
+             "job = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL)\n"
+             "signal.signal(int(sys.argv[1]), signal.SIG_IGN)\n"
+             "input(); os.kill(0, int(sys.argv[1]))\n"
+             "input(); job.send_signal(signal.SIGUSR2); sys.exit(job.wait())\n")
+    number = getattr(signal, f"SIG{name}")
+    process = subprocess.Popen([sys.executable, "-c", sends, str(int(number)), logfold.binary, "run",
+                                "--summary", "none", "--", "perl", "-e", TELLS],
+                               env=logfold.environment(), stdin=subprocess.PIPE, text=True,
+                               stdout=subprocess.PIPE, start_new_session=True)
+    assert process.stdout.readline().startswith("ready ")
+    process.stdin.write("\n")
+    process.stdin.flush()
     assert process.stdout.readline() == f"{name}\n"
-    assert end_teller(process) == f"all: {name}=1 USR2=1"
+    told = process.communicate("\n", timeout=30)[0]
+    assert process.returncode == 7
+    assert told.splitlines()[-1] == f"all: {name}=1 USR2=1"
 
 
 def test_an_interrupt_from_outside_the_container_is_passed_on(logfold, wait_for):
