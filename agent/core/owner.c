@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void lf_host_read(struct lf_host *out)
@@ -33,6 +34,18 @@ static bool is_gone(pid_t pid)
 	return kill(pid, 0) < 0 && errno == ESRCH;
 }
 
+/* Whether its start time is on our clock: a time namespace may shift it.  Not when nobody can tell. */
+static bool has_our_clock(uint32_t pid)
+{
+	char path[32];
+	struct stat ours, its;
+
+	(void)snprintf(path, sizeof(path), "/proc/%u/ns/time", pid);
+	if (stat("/proc/self/ns/time", &ours) < 0)
+		return errno == ENOENT; /* a kernel without them */
+	return stat(path, &its) == 0 && ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
+}
+
 static bool process_is_dead(const struct lf_process_id *owner)
 {
 	char path[32], text[1024], state = 0;
@@ -52,7 +65,7 @@ static bool process_is_dead(const struct lf_process_id *owner)
 	                           &start_time))
 		return false;
 	if (owner->start_time && start_time != owner->start_time)
-		return true; /* the id was given to another process */
+		return has_our_clock(owner->pid); /* the id was given to another process */
 	return (state == 'Z' || state == 'X') && threads <= 1;
 }
 

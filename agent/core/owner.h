@@ -16,7 +16,8 @@ void lf_host_read(struct lf_host *out);
 
 /* True only when it is certain: the machine was started anew since, or no process with that id and
  * start time is left.  `owner` is from the segment's name, `pid_namespace` from its header (0 when it
- * has none).  A zombie without threads is dead: it will not count again. */
+ * has none).  A zombie without threads is dead: it will not count again.  In another time namespace
+ * start times are others: there a process id that is in use counts as its owner's. */
 bool lf_owner_is_dead(const struct lf_host *host, const struct lf_process_id *owner,
                       uint64_t pid_namespace);
 
