@@ -151,11 +151,14 @@ static enum lf_drain_work judge(struct lf_drain *drain, struct lf_drain_segment 
 		return LF_WORK_NONE;
 	}
 	segment->told = false;
-	/* From here on a leap is measured from now, whether or not anything is committed. */
-	segment->drained.taken_ms = drain->now_ms;
 	if (dead)
 		return LF_WORK_FINISH;
-	return found.moved ? LF_WORK_ADD : LF_WORK_NONE;
+	if (found.moved)
+		return LF_WORK_ADD;
+	/* From here on a leap is measured from now.  Where something moved, the commit says so: as long as
+	 * none succeeds, what waits grows for all of that time. */
+	segment->drained.taken_ms = drain->now_ms;
+	return LF_WORK_NONE;
 }
 
 void lf_drain_examine(struct lf_drain *drain, struct lf_drain_segment *segment)

@@ -10,7 +10,7 @@
  *   incarnations  every incarnation that this file knows of, and where it ended
  *
  * WAL with synchronous=FULL: what was committed survives a power loss.  Several processes may have
- * one store open; each write waits for the others for at most five seconds (-EBUSY).
+ * one store open; each write waits for the others for at most LF_STORE_PATIENCE_MS (-EBUSY).
  *
  * A struct lf_store belongs to one thread.  Every function that fails says in `err` what and which
  * file, and what to do about it.
@@ -33,6 +33,7 @@ enum {
 	LF_UUID_CHARS = 36,
 	LF_TIME_CHARS = 24, /* 2024-05-06T07:08:09.123Z */
 	LF_STORE_SCHEMA = 1,
+	LF_STORE_PATIENCE_MS = 5000,
 };
 
 enum lf_store_flags {
@@ -57,6 +58,9 @@ void lf_store_close(struct lf_store *store); /* NULL is fine; rolls back what is
 /* Closes a store whose file was replaced under it, together with the write-ahead log that it left at
  * the path: SQLite would take that for the new file's. */
 void lf_store_abandon(struct lf_store *store);
+
+/* How long each call may wait for other programs from now on. */
+void lf_store_set_patience(struct lf_store *store, int ms);
 
 /* The real path, or ":memory:". */
 const char *lf_store_path(const struct lf_store *store);

@@ -9,7 +9,6 @@
 #include "agent/store/internal.h"
 
 enum {
-	BUSY_MS = 5000,
 	WAL_WAIT_MS = 1500,
 	APPLICATION_ID = 0x4c474644,
 };
@@ -116,7 +115,7 @@ static int switch_to_wal(struct lf_store *store, struct lf_error *err)
 			break;
 		(void)nanosleep(&pause, NULL);
 	}
-	(void)sqlite3_busy_timeout(store->db, BUSY_MS);
+	(void)sqlite3_busy_timeout(store->db, LF_STORE_PATIENCE_MS);
 	return code == SQLITE_OK ? 0 : lf_store_fail(store, err, "opened");
 }
 
@@ -230,7 +229,7 @@ static int connect_file(struct lf_store *store, struct lf_error *err)
 		flags |= SQLITE_OPEN_CREATE;
 	if (sqlite3_open_v2(store->path, &store->db, flags, NULL) != SQLITE_OK)
 		return lf_store_fail(store, err, "opened");
-	(void)sqlite3_busy_timeout(store->db, BUSY_MS);
+	(void)sqlite3_busy_timeout(store->db, LF_STORE_PATIENCE_MS);
 	if (!store->read_only && sqlite3_db_readonly(store->db, "main") == 1)
 		return lf_fail(err, -EACCES, "store '%s' cannot be written: check its owner, or name another "
 					     "with --store", store->path);
@@ -347,6 +346,11 @@ void lf_store_close(struct lf_store *store)
 		(void)sqlite3_finalize(store->statements[i]);
 	(void)sqlite3_close(store->db);
 	free(store);
+}
+
+void lf_store_set_patience(struct lf_store *store, int ms)
+{
+	(void)sqlite3_busy_timeout(store->db, ms);
 }
 
 const char *lf_store_path(const struct lf_store *store)

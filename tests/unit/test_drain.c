@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -341,6 +342,44 @@ Test(drain, a_counter_that_leaps_puts_the_segment_in_quarantine)
 	cr_assert(is_quarantined());
 	cr_assert(fixture_said("leapt"), "%s", fixture_all_said());
 	cr_assert_eq(fixture_total(store), 0);
+}
+
+static uint64_t clock_of(void *arg)
+{
+	return *(const uint64_t *)arg;
+}
+
+Test(drain, what_waited_while_no_commit_succeeded_is_no_leap)
+{
+	struct lf_drain_options options = { .reporter = fixture_reporter() };
+	uint64_t now_ms = 0;
+	struct lf_drain_hooks hooks = { clock_of, NULL, &now_ms };
+	struct lf_rundir *dir;
+	struct lf_drain *busy;
+	struct lf_slot *slot;
+	struct lf_error why;
+	sqlite3 *other = NULL;
+
+	options.hooks = &hooks;
+	fixture_segment(&segment, run_dir(), OWNER_LIVES);
+	now_ms = segment.memory->created_ms;
+	slot = add("one\n", 1);
+	cr_assert_eq(lf_rundir_open(&dir, run_dir(), LF_RUNDIR_EXISTING, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_rundir_lock(dir, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_drain_open(&busy, dir, store, &options, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_drain_run(busy, store, &why), 0, "%s", why.text);
+	cr_assert_eq(sqlite3_open(store_path(), &other), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	slot->counts[LF_PASSED] += UINT64_C(100000000000); /* within three minutes and the slack */
+	now_ms += 180000;
+	lf_store_set_patience(store, 0);
+	cr_assert_eq(lf_drain_run(busy, store, &why), -EBUSY);
+	now_ms += 1000;
+	(void)sqlite3_close(other);
+	cr_assert_eq(lf_drain_run(busy, store, &why), 0, "%s", why.text);
+	cr_assert_eq(fixture_total(store), UINT64_C(100000000001), "%s", fixture_all_said());
+	lf_drain_close(busy);
+	lf_rundir_close(dir);
 }
 
 Test(drain, a_number_that_is_no_count_is_refused_whatever_its_age)
