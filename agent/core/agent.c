@@ -17,6 +17,10 @@ enum {
 	LOCK_TRIES = 20, /* another agent may be adopting the directory just now */
 	LOCK_PAUSE_MS = 100,
 	ADOPT_INTERVAL_MS = 30000, /* of an agent that stays */
+	/* How long the store may hold up signals and the control socket; what fails is tried again. */
+	DRAIN_PATIENCE_MS = 50,
+	ANSWER_PATIENCE_MS = 250,
+	BUSY_IS_NEWS_MS = 5000,
 };
 
 struct lf_agent {
@@ -26,11 +30,13 @@ struct lf_agent {
 	int interval_ms;
 	bool observe;
 	struct lf_store *store;
+	int patience_ms;
 	bool store_lost; /* `store` only holds this run's tally until the file can be opened again */
 	struct lf_rundir *dir;
 	struct lf_drain *drain;
 	struct lf_control *control; /* NULL: it could not be made */
 	int64_t next_drain_ms, next_adopt_ms; /* monotonic */
+	int64_t busy_since_ms;                /* 0: the last drain did not find the store locked */
 	char last_trouble[sizeof(((struct lf_error *)0)->text)];
 };
 
@@ -106,6 +112,7 @@ static int find_store(struct lf_agent *agent, struct lf_error *err)
 	lf_store_close(agent->store);
 	agent->store = store;
 	agent->store_lost = false;
+	lf_store_set_patience(store, agent->patience_ms);
 	publish(agent);
 	return 0;
 }
@@ -124,13 +131,43 @@ static int check_store(struct lf_agent *agent, struct lf_error *err)
 	return rc;
 }
 
+static void set_patience(struct lf_agent *agent, int ms)
+{
+	agent->patience_ms = ms;
+	lf_store_set_patience(agent->store, ms);
+}
+
+static int drain(struct lf_agent *agent, struct lf_error *err)
+{
+	int rc = check_store(agent, err);
+
+	return rc == 0 ? lf_drain_run(agent->drain, agent->store, err) : rc;
+}
+
+/* Another program that writes just now is no news, one that holds the store is. */
+static void drain_at_interval(struct lf_agent *agent)
+{
+	int64_t now = monotonic_ms();
+	struct lf_error err;
+	int rc = drain(agent, &err);
+
+	if (rc != -EBUSY)
+		agent->busy_since_ms = 0;
+	else if (!agent->busy_since_ms)
+		agent->busy_since_ms = now;
+	if (rc == 0)
+		agent->last_trouble[0] = '\0';
+	else if (rc != -EBUSY || now - agent->busy_since_ms >= BUSY_IS_NEWS_MS)
+		tell_once(agent, err.text);
+}
+
 int lf_agent_drain(struct lf_agent *agent)
 {
 	struct lf_error err;
-	int rc = check_store(agent, &err);
+	int rc;
 
-	if (rc == 0)
-		rc = lf_drain_run(agent->drain, agent->store, &err);
+	set_patience(agent, LF_STORE_PATIENCE_MS);
+	rc = drain(agent, &err);
 	if (rc < 0)
 		tell_once(agent, err.text);
 	else
@@ -171,9 +208,7 @@ static int request_drain(struct lf_agent *agent, const char *args, char *text, s
 	(void)args;
 	(void)text;
 	(void)size;
-	if (lf_agent_drain(agent) == 0)
-		return 0;
-	return lf_fail(err, -EIO, "%s", agent->last_trouble);
+	return drain(agent, err);
 }
 
 static int request_mute(struct lf_agent *agent, const char *args, char *text, size_t size,
@@ -236,9 +271,11 @@ static void handle_request(void *arg, const char *request, char *reply, size_t s
 	const struct verb *verb = find_verb(request, len);
 	struct lf_error err = { "" };
 	char text[LF_CONTROL_LINE_MAX] = "";
-	int rc = verb ? verb->run(arg, request[len] ? request + len + 1 : "", text, sizeof(text), &err) :
-	                lf_fail(&err, -EINVAL, "no such request");
+	int rc;
 
+	set_patience(arg, ANSWER_PATIENCE_MS);
+	rc = verb ? verb->run(arg, request[len] ? request + len + 1 : "", text, sizeof(text), &err) :
+	            lf_fail(&err, -EINVAL, "no such request");
 	if (rc < 0)
 		(void)snprintf(reply, size, "error %s", err.text);
 	else
@@ -355,8 +392,10 @@ static void look(struct lf_agent *agent, int64_t now)
 {
 	if (now < agent->next_drain_ms)
 		return;
+	set_patience(agent, ANSWER_PATIENCE_MS);
 	adopt(agent, now);
-	(void)lf_agent_drain(agent);
+	set_patience(agent, DRAIN_PATIENCE_MS);
+	drain_at_interval(agent);
 	if (lf_store_changed_elsewhere(agent->store))
 		publish(agent);
 	agent->next_drain_ms = monotonic_ms() + agent->interval_ms;

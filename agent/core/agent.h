@@ -13,7 +13,8 @@
  *
  * What goes wrong later than lf_agent_open() is told to the reporter, one sentence for each failure
  * and not again at each interval, and never ends the agent: what cannot be drained now is drained
- * later, by this agent or the next.
+ * later, by this agent or the next.  While it serves, a store that another program has locked is not
+ * waited for; lf_agent_drain() and lf_agent_close() wait, as the store does.
  */
 #ifndef LOGFOLD_CORE_AGENT_H
 #define LOGFOLD_CORE_AGENT_H

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -511,6 +512,27 @@ Test(agent, draining_everywhere_asks_living_agents_and_takes_over_from_dead_ones
 	count_in(lf_agent_run_dir(agent), &other, OWNER_LIVES);
 	cr_assert_eq(serve_while(agent, drain_command, NULL), 1, "%s", fixture_all_said());
 	cr_assert_eq(fixture_total(lf_agent_store(agent)), 12);
+	lf_agent_close(agent);
+}
+
+Test(agent, a_store_that_is_locked_does_not_hold_up_signals_and_requests)
+{
+	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+	struct fixture_segment segment;
+	struct timespec before, after;
+	sqlite3 *other = NULL;
+
+	cr_assert_eq(sqlite3_open(fixture_path("entries.db"), &other), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	count_in(lf_agent_run_dir(agent), &segment, OWNER_LIVES);
+	(void)clock_gettime(CLOCK_MONOTONIC, &before);
+	cr_assert_eq(lf_agent_serve(agent, -1, 200), 0);
+	(void)clock_gettime(CLOCK_MONOTONIC, &after);
+	cr_assert(after.tv_sec - before.tv_sec < 3, "%ld s", (long)(after.tv_sec - before.tv_sec));
+	cr_assert_eq(fixture_sentences(), 0, "it is tried again: %s", fixture_all_said());
+	(void)sqlite3_close(other);
+	cr_assert_eq(lf_agent_drain(agent), 0, "%s", fixture_all_said());
+	cr_assert_eq(fixture_total(lf_agent_store(agent)), 5);
 	lf_agent_close(agent);
 }
 
