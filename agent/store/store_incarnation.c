@@ -51,14 +51,17 @@ static int get_text(struct lf_store *store, const char *key, char *out, size_t s
 {
 	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_GET_META);
 	const unsigned char *text;
-	int rc = 0;
+	int code, rc = 0;
 
 	if (!statement)
 		return lf_store_fail(store, err, "used");
 	lf_store_bind(statement, 1, key);
-	if (sqlite3_step(statement) == SQLITE_ROW) {
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW) {
 		text = sqlite3_column_text(statement, 0);
 		(void)snprintf(out, size, "%s", text ? (const char *)text : "");
+	} else if (code != SQLITE_DONE) {
+		rc = lf_store_fail(store, err, "read");
 	} else {
 		rc = lf_fail(err, -EBADMSG, "store '%s' is damaged (no %s in it): move it away and a new "
 					    "one is made", store->path, key);

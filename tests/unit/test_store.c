@@ -501,6 +501,23 @@ Test(store_open, a_reader_of_a_store_in_another_journal_mode_holds_nobody_up_for
 	lf_store_close(store);
 }
 
+Test(store_open, a_store_that_is_locked_against_reading_is_in_use_and_not_damaged)
+{
+	struct lf_incarnation now;
+	sqlite3 *writer;
+
+	lf_store_close(fixture_store(path()));
+	writer = hold("PRAGMA journal_mode = DELETE");
+	cr_assert_eq(lf_store_open(&store, path(), LF_STORE_READ_ONLY, &why), 0, "%s", why.text);
+	lf_store_set_patience(store, 0);
+	cr_assert_eq(sqlite3_exec(writer, "BEGIN EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(lf_store_incarnation(store, &now, &why), -EBUSY, "%s", why.text);
+	cr_assert_eq(lf_store_still_there(store, 0), 0);
+	cr_assert_null(strstr(why.text, "damaged"), "%s", why.text);
+	(void)sqlite3_close(writer);
+	lf_store_close(store);
+}
+
 TestSuite(time_format, .timeout = 10);
 
 Test(time_format, a_time_is_iso_8601_in_utc_with_milliseconds)
