@@ -92,8 +92,8 @@ static int open_checked(const char *path, enum lf_rundir_mode mode, struct lf_er
 	int fd, rc;
 
 	if (mode == LF_RUNDIR_CREATE && mkdir(path, 0700) < 0 && errno != EEXIST)
-		return lf_fail(err, -errno, "run directory '%s' cannot be made: %s", path,
-		               strerror(errno));
+		return lf_fail(err, -errno, "run directory '%s' cannot be made (%s): set " LF_RUNDIR_ENV
+		                            " to a place where it can", path, strerror(errno));
 	fd = open(path, DIR_FLAGS);
 	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
 		return lf_fail(err, -EPERM, "'%s' is not a directory: remove it, or set " LF_RUNDIR_ENV
@@ -188,6 +188,14 @@ static bool lock_is_there(const struct lf_rundir *dir)
 	       held.st_dev == named.st_dev && held.st_ino == named.st_ino;
 }
 
+static int cannot_lock(const struct lf_rundir *dir, int why, struct lf_error *err)
+{
+	if (why == EWOULDBLOCK)
+		return lf_fail(err, -EBUSY, "run directory '%s' is in the hands of another agent", dir->path);
+	return lf_fail(err, -why, "run directory '%s' cannot be locked (%s): set " LF_RUNDIR_ENV
+	                          " to another file system", dir->path, strerror(why));
+}
+
 int lf_rundir_lock(struct lf_rundir *dir, struct lf_error *err)
 {
 	int rc = 0;
@@ -197,8 +205,7 @@ int lf_rundir_lock(struct lf_rundir *dir, struct lf_error *err)
 		return lf_fail(err, -errno, "lock '%s/" LOCK "' cannot be opened: %s", dir->path,
 		               strerror(errno));
 	if (flock(dir->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		rc = lf_fail(err, errno == EWOULDBLOCK ? -EBUSY : -errno,
-		             "run directory '%s' is in the hands of another agent", dir->path);
+		rc = cannot_lock(dir, errno, err);
 	else if (!lock_is_there(dir))
 		rc = lf_fail(err, -ENOENT, "run directory '%s' is being removed", dir->path);
 	if (rc == 0)

@@ -541,7 +541,7 @@ def test_without_a_run_directory_the_command_runs_uncounted_as_if_alone(logfold,
     assert (done.stdout, done.returncode) == ("out\n", 3)
     said, err = done.stderr.splitlines()
     assert err == "err"
-    assert place in said and "uncounted" in said
+    assert place in said and "uncounted" in said and "set LOGFOLD_RUN_DIR to" in said
     found = logfold("run", "env", env={"LOGFOLD_RUN_DIR": place}).stdout
     assert "\nLD_PRELOAD=" not in found
     assert logfold("run", "/nonexistent/program", env={"LOGFOLD_RUN_DIR": place}).returncode == 127
