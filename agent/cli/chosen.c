@@ -4,6 +4,27 @@
 
 #include "agent/cli/cli.h"
 
+/* Out of the store as it is: 0 only when every selector is a hash that finds its one entry there. */
+static int choose_stored(struct lf_catalog *chosen, const struct lf_place *place,
+                         const struct lf_options *options, const struct lf_selectors *selectors)
+{
+	struct lf_store *store = NULL;
+	int rc;
+
+	/* The last of as many prefixes as there are words. */
+	if (!lf_selectors_prefix(selectors, (size_t)options->words_count - 1))
+		return -EINVAL;
+	rc = lf_store_open(&store, place->store, LF_STORE_READ_ONLY, NULL);
+	if (rc == 0)
+		rc = lf_catalog_init(chosen, store, options, selectors, NULL);
+	lf_store_close(store);
+	if (rc == 0)
+		rc = lf_catalog_check(chosen, selectors, NULL);
+	if (rc < 0)
+		lf_catalog_fini(chosen);
+	return rc;
+}
+
 /* The entries, in memory; the store is closed again, so that nobody waits for us to write to it. */
 static int choose(struct lf_catalog *chosen, const struct lf_place *place,
                   const struct lf_options *options, const struct lf_selectors *selectors,
@@ -23,7 +44,7 @@ static int choose(struct lf_catalog *chosen, const struct lf_place *place,
 	return rc;
 }
 
-int lf_chosen_do(const struct lf_options *options,
+int lf_chosen_do(const struct lf_options *options, enum lf_chosen_from from,
                  int (*act)(void *arg, const struct lf_place *place,
                             const struct lf_options *options, const struct lf_catalog *chosen),
                  void *arg)
@@ -40,7 +61,8 @@ int lf_chosen_do(const struct lf_options *options,
 		status = LF_EXIT_USAGE;
 	if (rc == 0)
 		rc = lf_place_find(&place, options, &err);
-	if (rc == 0)
+	if (rc == 0 && (from == LF_CHOSEN_FRESH ||
+	                choose_stored(&chosen, &place, options, selectors) < 0))
 		rc = choose(&chosen, &place, options, selectors, &err);
 	if (rc == 0)
 		status = act(arg, &place, options, &chosen);

@@ -87,8 +87,8 @@ static int change_all(void *arg, const struct lf_place *place, const struct lf_o
 	for (i = 0; i < chosen->count; i++)
 		change(&tally, place, options, &chosen->entries[i], muted);
 	if (tally.overflow > 0)
-		lf_complain("the overflow entry cannot be muted, it stands for many messages: raise "
-			    "max_entries, then mute them by themselves");
+		lf_complain("the overflow entry cannot be muted: it stands for all messages that found no "
+			    "room of their own");
 	if (tally.changed == 0 && tally.unchanged > 0)
 		lf_complain("%s %s already", tally.unchanged == 1 ? "it is" : "all of them are",
 			    muted ? "muted" : "unmuted");
@@ -101,12 +101,12 @@ int lf_cmd_mute(const struct lf_options *options)
 {
 	bool muted = true;
 
-	return lf_chosen_do(options, change_all, &muted);
+	return lf_chosen_do(options, LF_CHOSEN_STORED, change_all, &muted);
 }
 
 int lf_cmd_unmute(const struct lf_options *options)
 {
 	bool muted = false;
 
-	return lf_chosen_do(options, change_all, &muted);
+	return lf_chosen_do(options, LF_CHOSEN_STORED, change_all, &muted);
 }

@@ -61,5 +61,5 @@ static int show(void *arg, const struct lf_place *place, const struct lf_options
 
 int lf_cmd_show(const struct lf_options *options)
 {
-	return lf_chosen_do(options, show, NULL);
+	return lf_chosen_do(options, LF_CHOSEN_FRESH, show, NULL);
 }

@@ -37,7 +37,7 @@ struct lf_agent {
 	struct lf_control *control; /* NULL: it could not be made */
 	int64_t next_drain_ms, next_adopt_ms; /* monotonic */
 	int64_t busy_since_ms;                /* 0: the last drain did not find the store locked */
-	char last_trouble[sizeof(((struct lf_error *)0)->text)];
+	struct lf_error last_trouble, last_flags_trouble;
 };
 
 static int64_t monotonic_ms(void)
@@ -49,12 +49,12 @@ static int64_t monotonic_ms(void)
 }
 
 /* What goes wrong at every interval is told when it begins. */
-static void tell_once(struct lf_agent *agent, const char *sentence)
+static void tell_once(struct lf_agent *agent, struct lf_error *last, const char *sentence)
 {
-	if (strcmp(agent->last_trouble, sentence) == 0)
+	if (strcmp(last->text, sentence) == 0)
 		return;
 	lf_say(&agent->reporter, "%s", sentence);
-	(void)snprintf(agent->last_trouble, sizeof(agent->last_trouble), "%s", sentence);
+	(void)lf_fail(last, 0, "%s", sentence);
 }
 
 const char *lf_agent_run_dir(const struct lf_agent *agent)
@@ -74,7 +74,9 @@ static void publish(struct lf_agent *agent)
 	struct lf_error err;
 
 	if (lf_publish(agent->store, agent->dir, &err) < 0)
-		lf_say(&agent->reporter, "%s", err.text);
+		tell_once(agent, &agent->last_flags_trouble, err.text);
+	else
+		agent->last_flags_trouble.text[0] = '\0';
 }
 
 /* ---- The store, when its file is replaced ---- */
@@ -156,9 +158,9 @@ static void drain_at_interval(struct lf_agent *agent)
 	else if (!agent->busy_since_ms)
 		agent->busy_since_ms = now;
 	if (rc == 0)
-		agent->last_trouble[0] = '\0';
+		agent->last_trouble.text[0] = '\0';
 	else if (rc != -EBUSY || now - agent->busy_since_ms >= BUSY_IS_NEWS_MS)
-		tell_once(agent, err.text);
+		tell_once(agent, &agent->last_trouble, err.text);
 }
 
 int lf_agent_drain(struct lf_agent *agent)
@@ -169,9 +171,9 @@ int lf_agent_drain(struct lf_agent *agent)
 	set_patience(agent, LF_STORE_PATIENCE_MS);
 	rc = drain(agent, &err);
 	if (rc < 0)
-		tell_once(agent, err.text);
+		tell_once(agent, &agent->last_trouble, err.text);
 	else
-		agent->last_trouble[0] = '\0';
+		agent->last_trouble.text[0] = '\0';
 	return rc;
 }
 
@@ -191,15 +193,18 @@ static int set_muted(struct lf_agent *agent, const char *args, bool muted, struc
 	char namespace[LF_NAMESPACE_MAX + 1], hash[LF_HASH_CHARS + 1], writer[LF_WRITER_MAX];
 	struct lf_flag_change change = { namespace, hash, !muted, writer };
 	bool changed;
-	int rc;
+	int rc, published;
 
 	if (count_words(args) != 2 || sscanf(args, "%64s %32s", namespace, hash) != 2 ||
 	    strlen(hash) != LF_HASH_CHARS)
 		return lf_fail(err, -EINVAL, "say: %s <namespace> <hash>", muted ? "mute" : "unmute");
 	lf_flags_writer(writer);
 	rc = lf_store_set_flags(agent->store, &change, &changed, err);
-	/* Also when nothing changed: somebody else may have set it in the store. */
-	return rc < 0 ? rc : lf_publish(agent->store, agent->dir, err);
+	if (rc < 0 && rc != -EBUSY)
+		return rc;
+	/* Also when nothing changed, or cannot be: who asks may have set it in the store. */
+	published = lf_publish_one(agent->store, agent->dir, &change, rc < 0 ? NULL : err);
+	return published == 0 || rc == 0 ? published : rc;
 }
 
 static int request_drain(struct lf_agent *agent, const char *args, char *text, size_t size,

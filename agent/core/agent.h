@@ -75,7 +75,8 @@ struct lf_everywhere {
 
 /* Mutes or unmutes an entry: in the store, then in every run directory of that store: a living
  * agent is asked to, where there is none the flags are published from here.  -ENOENT when the store
- * has no such entry.  A directory that could not be reached is told to the reporter. */
+ * has no such entry; another error when a directory will not obey, the others then do.  A directory
+ * that could not be reached is told to the reporter: it obeys later. */
 LF_MUST_CHECK int lf_mute_everywhere(const struct lf_everywhere *where, const char *namespace,
                                      const char *hash, bool muted, struct lf_error *err);
 

@@ -9,8 +9,7 @@
 #include "agent/core/publish.h"
 
 enum {
-	MUTE_TIMEOUT_MS = 2000,
-	DRAIN_TIMEOUT_MS = 10000,
+	TIMEOUT_MS = 1000, /* an agent that takes longer is stopped, or as good as */
 	TRIES = 20, /* a lock without an agent behind it: somebody is adopting the directory */
 	PAUSE_MS = 50,
 };
@@ -19,7 +18,11 @@ struct visit {
 	struct lf_claim claim;
 	struct lf_store *store; /* NULL: it cannot be opened, only agents are asked */
 	const struct lf_reporter *reporter;
+	struct lf_flag_change change; /* of a mute */
 	const char *request;
+	const char *meanwhile;  /* what it means that an agent does not answer */
+	struct lf_error *refusal; /* the first directory's that will not do it; the others' are told */
+	int refused;              /* its errno; 0: nobody did */
 	int answered;
 };
 
@@ -28,17 +31,27 @@ static bool is_nobody(int rc)
 	return rc == -ENOENT || rc == -ECONNREFUSED || rc == -ECONNRESET;
 }
 
+static void take_refusal(struct visit *visit, int rc, const char *sentence)
+{
+	if (visit->refused)
+		lf_say(visit->reporter, "%s", sentence);
+	else
+		visit->refused = lf_fail(visit->refusal, rc, "%s", sentence);
+}
+
 /* Asks the agent that holds the directory, if one does.  0: it was asked; -ENOENT: nobody is there. */
-static int ask(struct visit *visit, const struct lf_rundir *dir, int timeout_ms)
+static int ask(struct visit *visit, const struct lf_rundir *dir)
 {
 	struct lf_error err;
-	int rc = lf_control_ask(lf_rundir_fd(dir), visit->request, timeout_ms, NULL, 0, &err);
+	int rc = lf_control_ask(lf_rundir_fd(dir), visit->request, TIMEOUT_MS, NULL, 0, &err);
 
 	if (is_nobody(rc))
 		return -ENOENT;
-	if (rc < 0)
-		lf_say(visit->reporter, "the agent of '%s' did not do it: %s", lf_rundir_path(dir),
-		       err.text);
+	if (rc == -ETIMEDOUT)
+		lf_say(visit->reporter, "the agent of '%s' does not answer, it may be stopped: %s",
+		       lf_rundir_path(dir), visit->meanwhile);
+	else if (rc < 0)
+		take_refusal(visit, rc, err.text);
 	else
 		visit->answered++;
 	return 0;
@@ -64,13 +77,13 @@ static struct lf_rundir *open_ours(const struct visit *visit, const char *path, 
 
 /* Has it done by the agent that holds the directory, or does it `here` where none does.  Who holds
  * the lock has a socket, or is done in a moment; false when it has neither for a second. */
-static bool reach(struct visit *visit, struct lf_rundir *dir, int timeout_ms,
-                  int (*here)(const struct visit *, struct lf_rundir *))
+static bool reach(struct visit *visit, struct lf_rundir *dir,
+                  int (*here)(struct visit *, struct lf_rundir *))
 {
 	static const struct timespec pause = { 0, PAUSE_MS * 1000000L };
 
 	for (int tries = 0; tries < TRIES; tries++) {
-		if (ask(visit, dir, timeout_ms) == 0 || here(visit, dir) != -EBUSY)
+		if (ask(visit, dir) == 0 || here(visit, dir) != -EBUSY)
 			return true;
 		(void)nanosleep(&pause, NULL);
 	}
@@ -79,7 +92,7 @@ static bool reach(struct visit *visit, struct lf_rundir *dir, int timeout_ms,
 
 /* ---- Draining ---- */
 
-static int adopt_here(const struct visit *visit, struct lf_rundir *dir)
+static int adopt_here(struct visit *visit, struct lf_rundir *dir)
 {
 	return visit->store ? lf_adopt_one(&visit->claim, dir, visit->store, visit->reporter) : 0;
 }
@@ -89,24 +102,29 @@ static int drain_one(void *arg, const char *path)
 	struct visit *visit = arg;
 	struct lf_rundir *dir = open_ours(visit, path, true);
 
-	if (dir && !reach(visit, dir, DRAIN_TIMEOUT_MS, adopt_here))
-		lf_say(visit->reporter, "run directory '%s' is held by an agent that cannot be reached: "
-		                        "what it has counted since its last drain is missing here", path);
+	if (dir && !reach(visit, dir, adopt_here))
+		lf_say(visit->reporter, "run directory '%s' is held by an agent that cannot be reached: %s",
+		       path, visit->meanwhile);
 	lf_rundir_close(dir);
 	return 0;
 }
 
 int lf_drain_everywhere(const struct lf_everywhere *where)
 {
-	struct visit visit = { .reporter = &where->reporter, .request = "drain" };
 	struct lf_error err;
+	struct visit visit = {
+		.reporter = &where->reporter,
+		.request = "drain",
+		.meanwhile = "what it has counted since its last drain is missing here",
+		.refusal = &err,
+	};
 	int rc = lf_claim_init(&visit.claim, where->store_path, where->base_dir, &err);
 
 	if (rc == 0 && lf_store_open(&visit.store, visit.claim.store, LF_STORE_WRITE, &err) < 0)
 		lf_say(&where->reporter, "%s", err.text);
 	if (rc == 0)
 		rc = lf_rundir_each(visit.claim.base, drain_one, &visit, &err);
-	if (rc < 0)
+	if (rc < 0 || visit.refused)
 		lf_say(&where->reporter, "%s", err.text);
 	lf_store_close(visit.store);
 	return visit.answered;
@@ -115,7 +133,7 @@ int lf_drain_everywhere(const struct lf_everywhere *where)
 /* ---- Muting ---- */
 
 /* Publishes from here.  -EBUSY when somebody holds the directory. */
-static int publish_here(const struct visit *visit, struct lf_rundir *dir)
+static int publish_here(struct visit *visit, struct lf_rundir *dir)
 {
 	struct lf_error err;
 	int rc = lf_rundir_lock(dir, &err);
@@ -123,11 +141,11 @@ static int publish_here(const struct visit *visit, struct lf_rundir *dir)
 	if (rc == -EBUSY)
 		return rc;
 	if (rc == 0) {
-		rc = lf_publish(visit->store, dir, &err);
+		rc = lf_publish_one(visit->store, dir, &visit->change, &err);
 		lf_rundir_unlock(dir);
 	}
 	if (rc < 0 && rc != -ENOENT)
-		lf_say(visit->reporter, "%s", err.text);
+		take_refusal(visit, rc, err.text);
 	return 0;
 }
 
@@ -136,18 +154,15 @@ static int mute_one(void *arg, const char *path)
 	struct visit *visit = arg;
 	struct lf_rundir *dir = open_ours(visit, path, false);
 
-	if (dir && !reach(visit, dir, MUTE_TIMEOUT_MS, publish_here))
-		lf_say(visit->reporter, "run directory '%s' is held by an agent that cannot be reached: its "
-		                        "processes obey after its next look at the store", path);
+	if (dir && !reach(visit, dir, publish_here))
+		lf_say(visit->reporter, "run directory '%s' is held by an agent that cannot be reached: %s",
+		       path, visit->meanwhile);
 	lf_rundir_close(dir);
 	return 0;
 }
 
-static int set_in_store(struct visit *visit, const char *namespace, const char *hash, bool muted,
-                        struct lf_error *err)
+static int set_in_store(struct visit *visit, struct lf_error *err)
 {
-	char writer[LF_WRITER_MAX];
-	struct lf_flag_change change = { namespace, hash, !muted, writer };
 	bool changed;
 	int rc;
 
@@ -160,26 +175,32 @@ static int set_in_store(struct visit *visit, const char *namespace, const char *
 	rc = lf_store_open(&visit->store, visit->claim.store, LF_STORE_WRITE, err);
 	if (rc < 0)
 		return rc;
-	lf_flags_writer(writer);
-	return lf_store_set_flags(visit->store, &change, &changed, err);
+	return lf_store_set_flags(visit->store, &visit->change, &changed, err);
 }
 
 int lf_mute_everywhere(const struct lf_everywhere *where, const char *namespace, const char *hash,
                        bool muted, struct lf_error *err)
 {
-	struct visit visit = { .reporter = &where->reporter };
+	char writer[LF_WRITER_MAX];
+	struct visit visit = {
+		.reporter = &where->reporter,
+		.change = { namespace, hash, !muted, writer },
+		.meanwhile = "its processes obey after its next look at the store",
+		.refusal = err,
+	};
 	char request[LF_NAMESPACE_MAX + LF_HASH_CHARS + 16];
 	int rc;
 
 	if (snprintf(request, sizeof(request), "%s %s %s", muted ? "mute" : "unmute", namespace,
 	             hash) >= (int)sizeof(request))
 		return lf_fail(err, -EINVAL, "'%s' in namespace '%s' is no entry", hash, namespace);
+	lf_flags_writer(writer);
 	visit.request = request;
 	rc = lf_claim_init(&visit.claim, where->store_path, where->base_dir, err);
 	if (rc == 0)
-		rc = set_in_store(&visit, namespace, hash, muted, err);
+		rc = set_in_store(&visit, err);
 	if (rc == 0)
 		rc = lf_rundir_each(visit.claim.base, mute_one, &visit, err);
 	lf_store_close(visit.store);
-	return rc;
+	return rc < 0 ? rc : visit.refused;
 }

@@ -67,14 +67,46 @@ static int publish_rows(const struct lf_rundir *dir, const struct rows *rows, st
 	if (!flags)
 		return lf_fail(err, rc, "the flags table in '%s' cannot be used, so nothing is muted there: "
 		                        "%s", lf_rundir_path(dir), strerror(-rc));
-	rc = lf_flags_publish(flags, rows->row, rows->count);
+	rc = lf_flags_publish(flags, rows->row,
+	                      rows->count < LF_FLAGS_ROWS_MAX ? rows->count : LF_FLAGS_ROWS_MAX);
 	lf_flags_unmap(flags);
-	if (rc == -ENOSPC)
-		return lf_fail(err, rc, "%zu messages are muted, but the flags table in '%s' holds %d: "
-		                        "unmute some, until then the last ones are not obeyed",
-		               rows->count, lf_rundir_path(dir), LF_FLAGS_ROWS_MAX);
-	return rc < 0 ? lf_fail(err, rc, "the flags table in '%s' cannot be written: %s",
-	                        lf_rundir_path(dir), strerror(-rc)) : 0;
+	if (rc < 0)
+		return lf_fail(err, rc, "the flags table in '%s' cannot be written: %s",
+		               lf_rundir_path(dir), strerror(-rc));
+	if (rows->count <= LF_FLAGS_ROWS_MAX)
+		return 0;
+	return lf_fail(err, -ENOSPC, "%zu messages are muted, but the flags table in '%s' holds %d: unmute "
+	                             "some, until then the others are printed",
+	               rows->count, lf_rundir_path(dir), LF_FLAGS_ROWS_MAX);
+}
+
+/* Whether the processes of the directory see that verdict. */
+static bool is_obeyed(const struct lf_rundir *dir, const struct lf_flag_change *change)
+{
+	struct lf_flags *flags;
+	struct lf_id id;
+	uint32_t generation;
+	int rc, verdict;
+
+	if (!parse_hash((struct lf_text){ change->hash, strlen(change->hash) }, &id))
+		return false;
+	flags = lf_flags_map(lf_rundir_fd(dir), 0, &rc);
+	if (!flags)
+		return false;
+	verdict = lf_flags_look_up(flags, &id, lf_flags_namespace_key(change->namespace), &generation);
+	lf_flags_unmap(flags);
+	return verdict == (change->enabled ? LF_VERDICT_PASS : LF_VERDICT_MUTED);
+}
+
+int lf_publish_one(struct lf_store *store, const struct lf_rundir *dir,
+                   const struct lf_flag_change *change, struct lf_error *err)
+{
+	int rc = lf_publish(store, dir, err);
+
+	if (is_obeyed(dir, change))
+		return 0;
+	return rc < 0 ? rc : lf_fail(err, -EAGAIN, "store '%s' does not say so: try again",
+	                             lf_store_path(store));
 }
 
 int lf_publish(struct lf_store *store, const struct lf_rundir *dir, struct lf_error *err)

@@ -6,9 +6,15 @@
 #include "agent/store/store.h"
 
 /* Publishes every entry that has flags.  The caller holds the directory's lock.  -ENOSPC when there
- * are more than the table holds: then what was published before stays. */
+ * are more than the table holds: the first, by namespace and hash, are published, the rest is not
+ * obeyed. */
 LF_MUST_CHECK int lf_publish(struct lf_store *store, const struct lf_rundir *dir,
                              struct lf_error *err);
+
+/* The same for the sake of one entry: 0 when that one is obeyed as `change` wants it, whatever became
+ * of the others. */
+LF_MUST_CHECK int lf_publish_one(struct lf_store *store, const struct lf_rundir *dir,
+                                 const struct lf_flag_change *change, struct lf_error *err);
 
 /* "host:agent": who this program is when it sets a flag. */
 enum { LF_WRITER_MAX = 80 };

@@ -991,6 +991,24 @@ def test_a_mute_reaches_a_program_that_no_agent_looks_after(logfold, wait_for):
     assert not list(logfold.run_dir.glob("run-*"))
 
 
+def test_a_stopped_run_holds_up_no_other_command_for_long(logfold):
+    [known] = fill(logfold, {"messageTemplate": "of another run"})
+    job = logfold.start("run", "--summary", "none", "--", "sh", "-c", "echo ready; exec sleep 60",
+                        stdout=subprocess.PIPE)
+    assert job.stdout.readline() == b"ready\n"
+    assert logfold("ls").stderr == ""  # now its agent is idle
+    job.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    listed = logfold("ls")
+    muted = logfold("mute", known)
+    assert time.monotonic() - began < 5
+    for done in (listed, muted):
+        assert done.returncode == 0
+        assert done.stderr.count("\n") == 1 and "does not answer, it may be stopped" in done.stderr
+    assert "of another run" in listed.stdout and muted.stdout.startswith("muted")
+    job.send_signal(signal.SIGCONT)
+
+
 def test_an_agent_can_be_named_by_its_socket(logfold, wait_for):
     process = logfold.start("run", "--summary", "none", "--", "bash", "-c", "echo hello; read line",
                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -515,6 +515,52 @@ Test(agent, draining_everywhere_asks_living_agents_and_takes_over_from_dead_ones
 	lf_agent_close(agent);
 }
 
+/* Entries `000…0` and so on up to the count, all muted. */
+static void fill_with_muted(unsigned count)
+{
+	struct lf_store *store = fixture_store(fixture_path("entries.db"));
+	char sql[512];
+	sqlite3 *db = NULL;
+
+	lf_store_close(store);
+	cr_assert_eq(sqlite3_open(fixture_path("entries.db"), &db), SQLITE_OK);
+	(void)snprintf(sql, sizeof(sql),
+	               "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %u) "
+	               "INSERT INTO entries (hash, namespace, method, messageTemplate, templateKind, "
+	               "topFrame, enabled, firstSeenAt, lastSeenAt) "
+	               "SELECT printf('%%032x', i), 'shop', 'puts', 't' || i, 'constant', 'p!f', 0, "
+	               "'2024', '2024' FROM n", count - 1);
+	cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
+	(void)sqlite3_close(db);
+}
+
+Test(agent, more_muted_entries_than_the_table_holds_are_told_once_and_the_first_are_obeyed)
+{
+	static const char first[] = "00000000000000000000000000000000";
+	static const char last[] = "00000000000000000000000000000800"; /* number 2049 */
+	struct lf_everywhere where = here();
+	struct fixture_segment segment;
+	struct lf_agent *agent;
+	char dir[PATH_MAX];
+
+	fill_with_muted(LF_FLAGS_ROWS_MAX + 1);
+	agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+	(void)strcpy(dir, lf_agent_run_dir(agent));
+	count_in(dir, &segment, OWNER_LIVES);
+	cr_assert(is_muted(dir, first));
+	cr_assert_not(is_muted(dir, last));
+	cr_assert_eq(serve_while(agent, mute_command, first), 0);
+	cr_assert_eq(serve_while(agent, mute_command, last), 1, "nobody obeys it");
+	cr_assert_eq(lf_agent_serve(agent, -1, 200), 0);
+	cr_assert_eq(fixture_sentences(), 1, "%s", fixture_all_said());
+	cr_assert(fixture_said("unmute some"), "%s", fixture_all_said());
+	lf_agent_close(agent);
+	cr_assert_eq(lf_mute_everywhere(&where, "shop", first, true, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_mute_everywhere(&where, "shop", last, true, &why), -ENOSPC, "%s", why.text);
+	cr_assert_eq(lf_mute_everywhere(&where, "shop", first, false, &why), 0, "%s", why.text);
+	cr_assert(is_muted(dir, last));
+}
+
 Test(agent, a_store_that_is_locked_does_not_hold_up_signals_and_requests)
 {
 	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
