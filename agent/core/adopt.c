@@ -17,7 +17,7 @@ struct adoption {
 };
 
 /* Opens a directory that is ours to take; NULL when it is not. */
-static struct lf_rundir *open_ours(const struct adoption *adoption, const char *path)
+static struct lf_rundir *open_ours(const struct adoption *adoption, const char *path, bool tell)
 {
 	struct lf_rundir *dir;
 	int rc;
@@ -28,9 +28,8 @@ static struct lf_rundir *open_ours(const struct adoption *adoption, const char *
 	rc = lf_claim_covers(adoption->claim, dir);
 	if (rc > 0)
 		return dir;
-	if (rc < 0)
-		lf_say(adoption->reporter, "run directory '%s' is left alone, as its stamp cannot be read "
-		                           "(%s): remove the stamp to have it counted", path, strerror(-rc));
+	if (rc < 0 && tell)
+		lf_claim_tell_damaged(adoption->reporter, path, rc);
 	lf_rundir_close(dir);
 	return NULL;
 }
@@ -40,7 +39,7 @@ static struct lf_rundir *open_ours(const struct adoption *adoption, const char *
 static int check_lineage(void *arg, const char *path)
 {
 	const struct adoption *adoption = arg;
-	struct lf_rundir *dir = open_ours(adoption, path);
+	struct lf_rundir *dir = open_ours(adoption, path, false); /* adopt() tells */
 	struct lf_stamp stamp = { .count = 0 };
 	enum lf_history history;
 	struct lf_error err;
@@ -109,7 +108,7 @@ int lf_adopt_one(const struct lf_claim *claim, struct lf_rundir *dir, struct lf_
 static int adopt(void *arg, const char *path)
 {
 	const struct adoption *adoption = arg;
-	struct lf_rundir *dir = open_ours(adoption, path);
+	struct lf_rundir *dir = open_ours(adoption, path, true);
 
 	/* Held: a living agent looks after it. */
 	if (dir)

@@ -27,10 +27,18 @@ static int named_base(const char *path, char out[PATH_MAX], struct lf_error *err
 	return 0;
 }
 
+/* Inside a run the variable names that run's own directory, and nobody has chosen the base. */
+static bool is_named_by_environment(const char *base)
+{
+	const char *named = getenv(LF_RUNDIR_ENV);
+	char real[PATH_MAX];
+
+	return named && named[0] && realpath(named, real) && strcmp(real, base) == 0;
+}
+
 int lf_claim_init(struct lf_claim *out, const char *store_path, const char *base_dir,
                   struct lf_error *err)
 {
-	const char *named = getenv(LF_RUNDIR_ENV);
 	char path[PATH_MAX];
 	int rc = 0;
 
@@ -41,7 +49,9 @@ int lf_claim_init(struct lf_claim *out, const char *store_path, const char *base
 	if (rc < 0)
 		return rc;
 	rc = base_dir ? named_base(base_dir, out->base, err) : lf_rundir_base(out->base, err);
-	out->takes_base = (named && named[0]) || is_default_store(out->store);
+	if (rc == 0)
+		out->takes_unstamped = is_named_by_environment(out->base) ||
+		                       is_default_store(out->store);
 	return rc;
 }
 
@@ -51,10 +61,18 @@ int lf_claim_covers(const struct lf_claim *claim, const struct lf_rundir *dir)
 	int rc = lf_stamp_read(lf_rundir_fd(dir), &stamp, NULL);
 
 	if (rc == -ENOENT)
-		return lf_rundir_is_own(dir) || claim->takes_base;
+		return claim->takes_unstamped;
 	if (rc < 0)
 		return rc;
 	rc = strcmp(stamp.store, claim->store) == 0;
 	lf_stamp_fini(&stamp);
 	return rc;
+}
+
+/* Without the stamp it would be counted from zero, a second time: that is nothing to advise. */
+void lf_claim_tell_damaged(const struct lf_reporter *reporter, const char *path, int why)
+{
+	lf_say(reporter, "run directory '%s' is left alone, as its stamp cannot be read (%s): move the "
+	                 "directory away, what it has counted since its last drain is then left out",
+	       path, strerror(-why));
 }

@@ -166,8 +166,9 @@ static int read_stamp(const struct lf_drain *drain, struct lf_stamp *out, struct
 	if (rc == -ENOENT)
 		return 0;
 	if (rc < 0)
-		return lf_fail(err, rc, "run directory '%s' is left alone, as %s: remove its stamp to have "
-		                        "it counted", lf_rundir_path(drain->dir), why.text);
+		return lf_fail(err, rc, "run directory '%s' is left alone, as %s: move the directory "
+		                        "away, what it has counted since its last drain is then left out",
+		               lf_rundir_path(drain->dir), why.text);
 	if (strcmp(out->store, drain->store_path) == 0)
 		return 0;
 	rc = lf_fail(err, -EPERM, "run directory '%s' belongs to store '%s'",

@@ -69,8 +69,7 @@ static struct lf_rundir *open_ours(const struct visit *visit, const char *path, 
 	if (rc > 0)
 		return dir;
 	if (rc < 0 && tell)
-		lf_say(visit->reporter, "run directory '%s' is left alone, as its stamp cannot be read "
-		                        "(%s): remove the stamp to have it counted", path, strerror(-rc));
+		lf_claim_tell_damaged(visit->reporter, path, rc);
 	lf_rundir_close(dir);
 	return NULL;
 }

@@ -551,7 +551,9 @@ class TestSegments:
         stamp.write_bytes(secrets.token_bytes(500) if damage == "random" else damage)
         process.print(5)
         listed = logfold("ls")
-        assert "stamp" in listed.stderr and "remove" in listed.stderr
+        assert "its stamp cannot be read" in listed.stderr and "move the directory away" in listed.stderr
+        ran = logfold("run", "--summary", "none", "sleep", "0.3")
+        assert ran.stderr.count("its stamp cannot be read") == 1, "once, not at each step"
         assert process.end() == 0
         stamp.unlink()
         assert total(logfold) == 25, "the store knows how far it was"

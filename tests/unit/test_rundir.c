@@ -209,9 +209,14 @@ Test(rundir, the_unstamped_base_is_for_the_default_store_or_a_directory_that_was
 	cr_assert_eq(covers(&claim, fixture_path("base")), 0);
 	claim = claim_of(NULL);
 	cr_assert_eq(covers(&claim, fixture_path("base")), 1);
+	cr_assert_eq(mkdir(fixture_path("base/run-0123456789abcdef"), 0700), 0);
+	cr_assert_eq(covers(&claim, fixture_path("base/run-0123456789abcdef")), 1);
 	(void)setenv(LF_RUNDIR_ENV, fixture_path("base"), 1);
 	claim = claim_of(fixture_path("other.db"));
 	cr_assert_eq(covers(&claim, fixture_path("base")), 1);
+	(void)setenv(LF_RUNDIR_ENV, fixture_path("base/run-0123456789abcdef"), 1);
+	claim = claim_of(fixture_path("other.db"));
+	cr_assert_eq(covers(&claim, fixture_path("base")), 0, "a run within that run");
 }
 
 Test(rundir, a_stamped_directory_is_for_the_store_that_it_names_and_for_no_other)
@@ -222,7 +227,7 @@ Test(rundir, a_stamped_directory_is_for_the_store_that_it_names_and_for_no_other
 	const char *run = fixture_path("base/run-0123456789abcdef");
 
 	cr_assert_eq(mkdir(run, 0700), 0);
-	cr_assert_eq(covers(&theirs, run), 1, "nobody's yet");
+	cr_assert_eq(covers(&theirs, run), 0, "a process that came late made it");
 	cr_assert_eq(fixture_drain(run, store), 0);
 	cr_assert_eq(covers(&ours, run), 1);
 	cr_assert_eq(covers(&theirs, run), 0);
