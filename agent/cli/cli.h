@@ -47,6 +47,9 @@ int lf_cmd_version(const struct lf_options *options);
 /* `logfold: sentence` on stderr, in one write. */
 __attribute__((format(printf, 1, 2))) void lf_complain(const char *format, ...);
 
+/* The same when nothing is held up by it any more: waits for a full stderr that is non-blocking. */
+__attribute__((format(printf, 1, 2))) void lf_announce(const char *format, ...);
+
 /* A reporter that complains. */
 extern const struct lf_reporter lf_complainer;
 

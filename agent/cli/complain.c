@@ -5,16 +5,14 @@
 #include <unistd.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/output.h"
 
 enum { SENTENCE_MAX = 2048 };
 
-/* One write, so that the lines of several processes do not mix.  stderr may be closed or full:
- * then nobody is told, and nothing is held up. */
-static void say(const char *format, va_list args)
+static size_t compose(char line[SENTENCE_MAX], const char *format, va_list args)
 {
 	static const char prefix[] = "logfold: ";
-	char line[SENTENCE_MAX];
-	size_t len = sizeof(prefix) - 1, room = sizeof(line) - len - 1;
+	size_t len = sizeof(prefix) - 1, room = SENTENCE_MAX - len - 1;
 	int written;
 
 	memcpy(line, prefix, len);
@@ -22,6 +20,16 @@ static void say(const char *format, va_list args)
 	if (written > 0)
 		len += (size_t)written < room ? (size_t)written : room - 1;
 	line[len++] = '\n';
+	return len;
+}
+
+/* One write, so that the lines of several processes do not mix.  stderr may be closed or full:
+ * then nobody is told, and nothing is held up. */
+static void say(const char *format, va_list args)
+{
+	char line[SENTENCE_MAX];
+	size_t len = compose(line, format, args);
+
 	while (write(STDERR_FILENO, line, len) < 0 && errno == EINTR)
 		;
 }
@@ -33,6 +41,22 @@ void lf_complain(const char *format, ...)
 	va_start(args, format);
 	say(format, args);
 	va_end(args);
+}
+
+void lf_announce(const char *format, ...)
+{
+	FILE *out = lf_output_open(STDERR_FILENO);
+	char line[SENTENCE_MAX];
+	va_list args;
+	size_t len;
+
+	if (!out)
+		return;
+	va_start(args, format);
+	len = compose(line, format, args);
+	va_end(args);
+	(void)fwrite(line, 1, len, out);
+	(void)fclose(out);
 }
 
 static void pass_on(void *arg, const char *sentence)

@@ -47,7 +47,7 @@ static int announce(struct lf_store *store, const struct lf_store_totals *totals
 		uint64_t n = totals->counts[i];
 
 		if (n > 0 && suppressed_how[i])
-			lf_complain("%" PRIu64 " call%s %s %s in %" PRIu64 " message%s", n, plural(n),
+			lf_announce("%" PRIu64 " call%s %s %s in %" PRIu64 " message%s", n, plural(n),
 				    n == 1 ? "was" : "were", suppressed_how[i], messages[i],
 				    plural(messages[i]));
 	}
@@ -97,7 +97,7 @@ static void print_headline(const struct lf_summary_wish *wish, const struct lf_s
 static void announce_living(unsigned living)
 {
 	if (living > 0)
-		lf_complain("%u process%s still run%s; `logfold ls` counts %s later", living,
+		lf_announce("%u process%s still run%s; `logfold ls` counts %s later", living,
 			    living == 1 ? "" : "es", living == 1 ? "s" : "", living == 1 ? "it" : "them");
 }
 

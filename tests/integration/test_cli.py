@@ -591,6 +591,16 @@ def test_a_stderr_that_the_command_made_nonblocking_gets_the_whole_summary(logfo
     assert len(objects) == 42
 
 
+def test_a_full_stderr_that_the_command_made_nonblocking_gets_the_announcements(logfold):
+    fills = ("import fcntl, os, time; os.system('(echo hi; sleep 30) 2>/dev/null &'); time.sleep(0.3); "
+             "fcntl.fcntl(2, fcntl.F_SETFL, fcntl.fcntl(2, fcntl.F_GETFL) | os.O_NONBLOCK); "
+             "fcntl.fcntl(2, 1031, 4096); os.write(2, b'x' * 4095 + b'\\n')")
+    process = logfold.start("run", "--summary", "none", "--", sys.executable, "-c", fills,
+                            stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    poll_until_sleeping_or_done(process)
+    assert "still run" in process.communicate(timeout=30)[1]
+
+
 def poll_until_sleeping_or_done(process):
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and process.poll() is None:
