@@ -59,6 +59,9 @@ const struct lf_command *lf_command_find(const char *name);
 void lf_help_overview(FILE *out);
 void lf_help_command(FILE *out, const struct lf_command *command);
 
+/* Complains of a command that does not exist, with the nearest one that does; LF_EXIT_USAGE. */
+int lf_help_unknown(const char *name);
+
 /* The closest of the names, when one is close enough to have been meant; else NULL.  `names` ends
  * with NULL. */
 const char *lf_nearest(const char *word, const char *const *names);

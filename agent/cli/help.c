@@ -8,6 +8,7 @@
 enum {
 	NAME_MAX_CHARS = 31, /* longer words are nobody's typing error */
 	NEAR_ENOUGH = 2,     /* edits */
+	COMMANDS_MAX = 64,
 };
 
 static unsigned smaller(unsigned a, unsigned b)
@@ -57,6 +58,23 @@ const char *lf_nearest(const char *word, const char *const *names)
 	return best;
 }
 
+int lf_help_unknown(const char *name)
+{
+	const char *names[COMMANDS_MAX];
+	const char *nearest;
+	size_t i;
+
+	for (i = 0; lf_commands[i].name && i + 1 < COMMANDS_MAX; i++)
+		names[i] = lf_commands[i].name;
+	names[i] = NULL;
+	nearest = lf_nearest(name, names);
+	if (nearest)
+		lf_complain("there is no command '%s': did you mean `logfold %s`?", name, nearest);
+	else
+		lf_complain("there is no command '%s': `logfold help` lists them", name);
+	return LF_EXIT_USAGE;
+}
+
 void lf_help_overview(FILE *out)
 {
 	const struct lf_command *command;
@@ -90,10 +108,8 @@ int lf_cmd_help(const struct lf_options *options)
 		return LF_EXIT_OK;
 	}
 	command = lf_command_find(options->words[0]);
-	if (!command) {
-		lf_complain("there is no command '%s': `logfold help` lists them", options->words[0]);
-		return LF_EXIT_USAGE;
-	}
+	if (!command)
+		return lf_help_unknown(options->words[0]);
 	lf_help_command(stdout, command);
 	return LF_EXIT_OK;
 }

@@ -9,8 +9,6 @@
 #include "agent/cli/cli.h"
 #include "agent/cli/signals.h"
 
-enum { COMMANDS_MAX = 64 };
-
 /* A standard fd that is closed would be taken by the next file that we open, and a message to
  * stderr would land in the store.  An O_PATH fd fills the place, fails every read and write, and is
  * gone in the command that `run` starts. */
@@ -35,23 +33,6 @@ static void choose_locale(void)
 static int complain_of_usage(const struct lf_command *command, const char *mistake)
 {
 	lf_complain("%s: %s; `logfold %s --help` tells more", command->name, mistake, command->name);
-	return LF_EXIT_USAGE;
-}
-
-static int complain_of_command(const char *name)
-{
-	const char *names[COMMANDS_MAX];
-	const char *nearest;
-	size_t i;
-
-	for (i = 0; lf_commands[i].name && i + 1 < COMMANDS_MAX; i++)
-		names[i] = lf_commands[i].name;
-	names[i] = NULL;
-	nearest = lf_nearest(name, names);
-	if (nearest)
-		lf_complain("there is no command '%s': did you mean `logfold %s`?", name, nearest);
-	else
-		lf_complain("there is no command '%s': `logfold help` lists them", name);
 	return LF_EXIT_USAGE;
 }
 
@@ -118,6 +99,6 @@ int main(int argc, char **argv)
 	}
 	command = lf_command_find(command_name(argv[1]));
 	if (!command)
-		return complain_of_command(argv[1]);
+		return lf_help_unknown(argv[1]);
 	return finish_output(dispatch(command, argc - 1, argv + 1));
 }

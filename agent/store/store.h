@@ -176,7 +176,7 @@ bool lf_store_changed_elsewhere(struct lf_store *store);
 struct lf_segment_row {
 	const char *name;
 	const char *directory; /* the run directory, real path */
-	const void *watermark; /* opaque to the store (agent/core/watermark.h) */
+	const void *watermark; /* opaque to the store (agent/map/counters.h) */
 	size_t watermark_bytes;
 	bool retired; /* drained after its owner's death: only to be unlinked and dropped */
 };

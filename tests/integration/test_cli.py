@@ -79,6 +79,7 @@ def test_version_prints_the_version(logfold):
                                          ("rum", "run"), ("unmut", "unmute")])
 def test_an_unknown_command_suggests_the_nearest(logfold, word, meant):
     assert_wrong_usage(logfold(word), f"'{word}'", f"`logfold {meant}`")
+    assert_wrong_usage(logfold("help", word), f"'{word}'", f"`logfold {meant}`")
 
 
 def test_an_unknown_command_like_no_other_points_to_help(logfold):
