@@ -20,4 +20,12 @@ static inline size_t lf_hex_write(uint64_t value, char out[LF_HEX_MAX])
 	return count;
 }
 
+/* The value of a lower-case digit, or -1. */
+static inline int lf_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 #endif

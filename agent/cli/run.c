@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/cli/cli.h"
@@ -16,22 +15,15 @@
 #include "agent/cli/spawn.h"
 #include "agent/cli/summary.h"
 #include "agent/core/agent.h"
+#include "agent/store/clock.h"
 
 struct run {
 	const struct lf_options *options;
 	struct lf_agent *agent;
 	struct lf_signals signals;
 	int summary_fd; /* stderr, or the file of --summary-file */
-	uint64_t started_ms;
+	int64_t started_ms;
 };
-
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* A store that cannot be used is not the command's problem: what it prints is counted all the same,
  * and waits in the run directory for an agent that can. */
@@ -96,7 +88,7 @@ static int start(struct run *run, const char *library, struct lf_child *child, i
 	if (!preload)
 		return lf_fail(err, -ENOMEM, "out of memory");
 	lf_spawn_streams(streams);
-	run->started_ms = now_ms();
+	run->started_ms = lf_clock_ms();
 	rc = lf_spawn(&child->pid, &how, not_run, err);
 	free(preload);
 	return rc;
@@ -175,7 +167,7 @@ static void close_all(struct run *run)
 static int finish(struct run *run, struct lf_child *child)
 {
 	int status = accompany(run, child);
-	uint64_t elapsed_ms = now_ms() - run->started_ms;
+	uint64_t elapsed_ms = (uint64_t)(lf_clock_ms() - run->started_ms);
 
 	(void)lf_agent_drain(run->agent);
 	/* All is counted: from here on a person may interrupt us. */

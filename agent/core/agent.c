@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/core/adopt.h"
@@ -12,6 +11,7 @@
 #include "agent/core/drain.h"
 #include "agent/core/publish.h"
 #include "agent/core/stamp.h"
+#include "agent/store/clock.h"
 
 enum {
 	LOCK_TRIES = 20, /* another agent may be adopting the directory just now */
@@ -39,14 +39,6 @@ struct lf_agent {
 	int64_t busy_since_ms;                /* 0: the last drain did not find the store locked */
 	struct lf_error last_trouble, last_flags_trouble;
 };
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* What goes wrong at every interval is told when it begins. */
 static void tell_once(struct lf_agent *agent, struct lf_error *last, const char *sentence)
@@ -149,7 +141,7 @@ static int drain(struct lf_agent *agent, struct lf_error *err)
 /* Another program that writes just now is no news, one that holds the store is. */
 static void drain_at_interval(struct lf_agent *agent)
 {
-	int64_t now = monotonic_ms();
+	int64_t now = lf_clock_ms();
 	struct lf_error err;
 	int rc = drain(agent, &err);
 
@@ -403,7 +395,7 @@ static void look(struct lf_agent *agent, int64_t now)
 	drain_at_interval(agent);
 	if (lf_store_changed_elsewhere(agent->store))
 		publish(agent);
-	agent->next_drain_ms = monotonic_ms() + agent->interval_ms;
+	agent->next_drain_ms = lf_clock_ms() + agent->interval_ms;
 }
 
 static int time_left(const struct lf_agent *agent, int64_t now, int64_t end)
@@ -416,14 +408,14 @@ static int time_left(const struct lf_agent *agent, int64_t now, int64_t end)
 int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms)
 {
 	struct pollfd fds[2 + LF_CONTROL_CLIENTS];
-	int64_t now = monotonic_ms();
+	int64_t now = lf_clock_ms();
 	int64_t end = timeout_ms < 0 ? INT64_MAX : now + timeout_ms;
 
 	for (;;) {
 		size_t count = 0;
 
 		look(agent, now);
-		now = monotonic_ms();
+		now = lf_clock_ms();
 		fds[0] = (struct pollfd){ fd, POLLIN, 0 };
 		if (agent->control)
 			count = lf_control_fds(agent->control, fds + 1);
@@ -433,7 +425,7 @@ int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms)
 			lf_control_handle(agent->control, fds + 1, count);
 		if (fds[0].revents)
 			return 1;
-		now = monotonic_ms();
+		now = lf_clock_ms();
 		if (now >= end)
 			return 0;
 	}

@@ -1,4 +1,5 @@
 #include "agent/core/control.h"
+#include "agent/store/clock.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -8,16 +9,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
-
-static int64_t monotonic_ms(void)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* An address has room for 108 bytes, a path may have 4096: the way through our own fd is short. */
 static struct sockaddr_un address_of(int dirfd)
@@ -33,7 +25,7 @@ static struct sockaddr_un address_of(int dirfd)
 
 static int set_timeouts(int fd, int64_t deadline)
 {
-	int64_t left = deadline - monotonic_ms();
+	int64_t left = deadline - lf_clock_ms();
 	struct timeval time = { left / 1000, left % 1000 * 1000 };
 
 	if (left <= 0)
@@ -129,7 +121,7 @@ int lf_control_ask(int dirfd, const char *request, int timeout_ms, char *answer,
 
 	if (fd < 0)
 		return lf_fail(err, -errno, "there is no socket to ask the agent: %s", strerror(errno));
-	rc = converse(fd, dirfd, request, monotonic_ms() + timeout_ms, line);
+	rc = converse(fd, dirfd, request, lf_clock_ms() + timeout_ms, line);
 	(void)close(fd);
 	if (rc == -ETIMEDOUT)
 		return lf_fail(err, rc, "the agent did not answer within %d ms", timeout_ms);
@@ -248,7 +240,7 @@ static void take_clients(struct lf_control *control)
 		if (fd < 0)
 			return;
 		place->fd = fd;
-		place->deadline = monotonic_ms() + LF_CONTROL_PATIENCE_MS;
+		place->deadline = lf_clock_ms() + LF_CONTROL_PATIENCE_MS;
 		place->in_len = place->out_len = place->out_sent = 0;
 	}
 }
@@ -302,7 +294,7 @@ static void take_request(struct lf_control *control, struct client *client)
 
 void lf_control_handle(struct lf_control *control, const struct pollfd *fds, size_t count)
 {
-	int64_t now = monotonic_ms();
+	int64_t now = lf_clock_ms();
 
 	for (size_t i = 0; i < count; i++) {
 		struct client *client = client_of(control, fds[i].fd);

@@ -6,18 +6,12 @@
 #include <unistd.h>
 
 #include "agent/map/flags.h"
+#include "hashing/hex.h"
 
 struct rows {
 	struct lf_flags_row *row;
 	size_t count, room;
 };
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Anybody may write to the store: what is no hash flags nothing. */
 static bool parse_hash(struct lf_text hash, struct lf_id *out)
@@ -25,7 +19,7 @@ static bool parse_hash(struct lf_text hash, struct lf_id *out)
 	if (hash.len != LF_HASH_CHARS)
 		return false;
 	for (size_t i = 0; i < LF_ID_BYTES; i++) {
-		int high = hex_digit(hash.data[2 * i]), low = hex_digit(hash.data[2 * i + 1]);
+		int high = lf_hex_digit(hash.data[2 * i]), low = lf_hex_digit(hash.data[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return false;

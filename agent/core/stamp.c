@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hashing/hex.h"
+
 #define NEW_FILE "stamp.new"
 #define MAGIC_LINE "logfold-stamp 1"
 
@@ -43,13 +45,6 @@ void lf_stamp_remove(int dirfd)
 
 /* ---- Reading ---- */
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* In place: the bytes take the room of the text. */
 static int decode_hex(char *text, size_t *bytes)
 {
@@ -58,7 +53,7 @@ static int decode_hex(char *text, size_t *bytes)
 	if (len % 2)
 		return -EBADMSG;
 	for (size_t i = 0; i < len / 2; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
+		int high = lf_hex_digit(text[2 * i]), low = lf_hex_digit(text[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return -EBADMSG;

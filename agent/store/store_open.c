@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "agent/store/clock.h"
 #include "agent/store/internal.h"
 
 enum {
@@ -91,27 +91,19 @@ static int execute(struct lf_store *store, const char *sql, struct lf_error *err
 	return 0;
 }
 
-static int64_t monotonic_ms(void)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Two programs that open a new store at once collide here, and SQLite does not wait by itself where
  * it sees that waiting could deadlock.  Where it does wait, as for a reader of a store that is not in
  * this mode yet, it would do so in each try: one deadline holds for all of them. */
 static int switch_to_wal(struct lf_store *store, struct lf_error *err)
 {
 	static const struct timespec pause = { 0, 10000000 };
-	int64_t deadline = monotonic_ms() + WAL_WAIT_MS;
+	int64_t deadline = lf_clock_ms() + WAL_WAIT_MS;
 	int code;
 
 	(void)sqlite3_busy_timeout(store->db, 0);
 	for (;;) {
 		code = sqlite3_exec(store->db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
-		if ((code & 0xff) != SQLITE_BUSY || monotonic_ms() >= deadline)
+		if ((code & 0xff) != SQLITE_BUSY || lf_clock_ms() >= deadline)
 			break;
 		(void)nanosleep(&pause, NULL);
 	}
