@@ -14,7 +14,7 @@ SHORT, LONG = 300, 1300   # calls; the first of a kind costs more, and is in bot
 @pytest.fixture(autouse=True)
 def valgrind():
     if not shutil.which("valgrind"):
-        pytest.skip("needs valgrind: make test-deps")
+        pytest.fail("needs valgrind: make test-deps")
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def random_lines(count, seed):
 @pytest.fixture(autouse=True)
 def tool():
     if not os.access(TOOL, os.X_OK):
-        pytest.skip("needs %s: build tests/tools/mask_lines.c" % TOOL)
+        pytest.fail("needs %s: make tools" % TOOL)
 
 
 def vectors():
