@@ -71,17 +71,23 @@ static inline bool lf_message_passes(const struct lf_process *process, const str
 	       lf_message_generation(process);
 }
 
+/* The other current verdict, as quickly: the odd number before the generation.  An even one before
+ * an odd generation is a message that passes, while the table is being rewritten. */
+static inline bool lf_message_is_known_muted(const struct lf_process *process,
+                                             const struct lf_slot *slot)
+{
+	uint32_t verdict = atomic_load_explicit(&slot->verdict, memory_order_relaxed);
+
+	return (verdict & LF_VERDICT_MUTED) &&
+	       verdict + LF_VERDICT_MUTED == lf_message_generation(process);
+}
+
 static inline bool lf_message_is_muted(struct lf_process *process, struct lf_slot *slot)
 {
-	uint32_t generation = lf_message_generation(process);
-	uint32_t verdict;
-
-	if (!slot)
+	if (!slot || lf_message_passes(process, slot))
 		return false;
-	verdict = atomic_load_explicit(&slot->verdict, memory_order_relaxed);
-	if (verdict == generation || verdict + LF_VERDICT_MUTED == generation)
-		return verdict != generation; /* current: passes, or muted */
-	return lf_message_refresh_verdict(process, slot) == LF_VERDICT_MUTED;
+	return lf_message_is_known_muted(process, slot) ||
+	       lf_message_refresh_verdict(process, slot) == LF_VERDICT_MUTED;
 }
 
 /* Whether any entry of the run directory has a flag at all. */

@@ -69,9 +69,7 @@ static inline bool lf_stub_may_suppress(FILE *file)
 static inline bool lf_stub_may_leave_out(const struct lf_process *process,
                                          const struct lf_slot *slot, const FILE *file)
 {
-	return atomic_load_explicit(&slot->verdict, memory_order_relaxed) + LF_VERDICT_MUTED ==
-	               lf_message_generation(process) &&
-	       slot->fixed_len &&
+	return lf_message_is_known_muted(process, slot) && slot->fixed_len &&
 	       (!file || (!(file->_flags & LF_FILE_NO_WRITES) && file->_mode < 0));
 }
 

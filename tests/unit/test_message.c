@@ -1,0 +1,60 @@
+#include "agent/hook/message.h"
+
+#include <criterion/criterion.h>
+#include <unistd.h>
+
+#include "agent/hook/stub.h"
+#include "tests/unit/host_fixture.h"
+
+static struct lf_process *process;
+static struct lf_slot *quiet, *noisy;
+
+static struct lf_slot *slot_of(const char *template)
+{
+	struct lf_origin origin = lf_message_origin(process, __builtin_return_address(0),
+	                                            lf_method_code(LF_METHOD_puts, LF_NO_FD));
+
+	return lf_message_verbatim(process, origin, LF_KIND_CONSTANT,
+	                           (struct lf_text){ template, strlen(template) }, 6);
+}
+
+static void start(void)
+{
+	int console[2];
+
+	cr_assert_eq(pipe(console), 0);
+	process = host_start(console[1]);
+	cr_assert_not_null(process);
+	quiet = slot_of("quiet");
+	noisy = slot_of("noisy");
+	host_mute("noisy");
+}
+
+Test(message, a_verdict_is_read_once_for_each_generation_of_the_flags, .init = start)
+{
+	cr_assert_not(lf_message_passes(process, quiet), "the flags are newer");
+	cr_assert_not(lf_message_is_muted(process, quiet));
+	cr_assert(lf_message_passes(process, quiet));
+	cr_assert(lf_message_is_muted(process, noisy));
+	cr_assert(lf_message_is_known_muted(process, noisy));
+	host_unmute_all();
+	cr_assert_not(lf_message_is_known_muted(process, noisy));
+	cr_assert_not(lf_message_is_muted(process, noisy));
+	cr_assert(lf_message_passes(process, noisy));
+}
+
+Test(message, while_the_flags_are_rewritten_every_message_keeps_its_verdict, .init = start)
+{
+	struct lf_flags *flags = (struct lf_flags *)(uintptr_t)process->flags;
+	struct lf_flags rewritten = *flags;
+
+	cr_assert(lf_message_is_muted(process, noisy));
+	cr_assert_not(lf_message_is_muted(process, quiet));
+	rewritten.generation++;
+	process->flags = &rewritten;
+	cr_assert(lf_message_is_muted(process, noisy));
+	cr_assert_not(lf_message_passes(process, noisy));
+	cr_assert_not(lf_message_is_muted(process, quiet));
+	cr_assert_not(lf_stub_may_leave_out(process, quiet, NULL));
+	process->flags = flags;
+}
