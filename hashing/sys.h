@@ -104,24 +104,9 @@ static inline ssize_t lf_sys_write(int fd, const void *buf, size_t len)
 	return lf_sys_call3(SYS_write, fd, (long)buf, (long)len);
 }
 
-static inline ssize_t lf_sys_writev(int fd, const struct iovec *iov, int count)
-{
-	return lf_sys_call3(SYS_writev, fd, (long)iov, count);
-}
-
 static inline ssize_t lf_sys_pwrite(int fd, const void *buf, size_t len, off_t offset)
 {
 	return lf_sys_call6(SYS_pwrite64, fd, (long)buf, (long)len, offset, 0, 0);
-}
-
-static inline off_t lf_sys_lseek(int fd, off_t offset, int whence)
-{
-	return lf_sys_call3(SYS_lseek, fd, offset, whence);
-}
-
-static inline int lf_sys_ftruncate(int fd, off_t len)
-{
-	return (int)lf_sys_call3(SYS_ftruncate, fd, len, 0);
 }
 
 static inline int lf_sys_fallocate(int fd, int mode, off_t offset, off_t len)
@@ -137,16 +122,6 @@ static inline int lf_sys_fcntl(int fd, int command, long argument)
 static inline int lf_sys_ioctl(int fd, unsigned long request, void *argument)
 {
 	return (int)lf_sys_call3(SYS_ioctl, fd, (long)request, (long)argument);
-}
-
-static inline int lf_sys_fchmod(int fd, mode_t mode)
-{
-	return (int)lf_sys_call3(SYS_fchmod, fd, (long)mode, 0);
-}
-
-static inline int lf_sys_fstatat(int dirfd, const char *path, struct stat *out, int flags)
-{
-	return (int)lf_sys_call6(SYS_newfstatat, dirfd, (long)path, (long)out, flags, 0, 0);
 }
 
 static inline int lf_sys_fstat(int fd, struct stat *out)
@@ -172,11 +147,6 @@ static inline int lf_sys_unlinkat(int dirfd, const char *path, int flags)
 	return (int)lf_sys_call3(SYS_unlinkat, dirfd, (long)path, flags);
 }
 
-static inline ssize_t lf_sys_getdents64(int fd, void *buf, size_t len)
-{
-	return lf_sys_call3(SYS_getdents64, fd, (long)buf, (long)len);
-}
-
 /* Memory. */
 
 /* *out is the mapping on success, and left alone on failure. */
@@ -196,11 +166,6 @@ static inline int lf_sys_mmap(void *where, size_t len, int protection, int flags
 static inline int lf_sys_munmap(void *start, size_t len)
 {
 	return (int)lf_sys_call3(SYS_munmap, (long)start, (long)len, 0);
-}
-
-static inline int lf_sys_mprotect(void *start, size_t len, int protection)
-{
-	return (int)lf_sys_call3(SYS_mprotect, (long)start, (long)len, protection);
 }
 
 static inline int lf_sys_madvise(void *start, size_t len, int advice)
@@ -224,16 +189,6 @@ static inline pid_t lf_sys_getpid(void)
 	return (pid_t)lf_sys_call3(SYS_getpid, 0, 0, 0);
 }
 
-static inline pid_t lf_sys_gettid(void)
-{
-	return (pid_t)lf_sys_call3(SYS_gettid, 0, 0, 0);
-}
-
-static inline uid_t lf_sys_getuid(void)
-{
-	return (uid_t)lf_sys_call3(SYS_getuid, 0, 0, 0);
-}
-
 static inline uid_t lf_sys_geteuid(void)
 {
 	return (uid_t)lf_sys_call3(SYS_geteuid, 0, 0, 0);
@@ -243,13 +198,6 @@ static inline uid_t lf_sys_geteuid(void)
 static inline int lf_sys_sigmask(int how, const uint64_t *set, uint64_t *old)
 {
 	return (int)lf_sys_call6(SYS_rt_sigprocmask, how, (long)set, (long)old, 8, 0, 0);
-}
-
-static inline int lf_sys_futex(_Atomic uint32_t *word, int operation, uint32_t value,
-			       const struct timespec *timeout)
-{
-	return (int)lf_sys_call6(SYS_futex, (long)word, operation, (long)value, (long)timeout, 0,
-				 0);
 }
 
 /* Enters the kernel: 100 ns and more, where libc's goes through the vdso in 20. */

@@ -593,7 +593,8 @@ def test_a_stderr_that_the_command_made_nonblocking_gets_the_whole_summary(logfo
 
 
 def test_a_full_stderr_that_the_command_made_nonblocking_gets_the_announcements(logfold):
-    fills = ("import fcntl, os, time; os.system('(echo hi; sleep 30) 2>/dev/null &'); time.sleep(0.3); "
+    fills = ("import fcntl, os; ready, tell = os.pipe(); os.set_inheritable(tell, True); "
+             "os.system(f'(echo hi; echo >&{tell}; sleep 30) 2>/dev/null &'); os.read(ready, 1); "
              "fcntl.fcntl(2, fcntl.F_SETFL, fcntl.fcntl(2, fcntl.F_GETFL) | os.O_NONBLOCK); "
              "fcntl.fcntl(2, 1031, 4096); os.write(2, b'x' * 4095 + b'\\n')")
     process = logfold.start("run", "--summary", "none", "--", sys.executable, "-c", fills,
