@@ -24,14 +24,13 @@
 
 #include "logfold/entry.h"
 #include "logfold/error.h"
+#include "logfold/time.h"
 
 struct lf_store;
 
 #define LF_STORE_MEMORY ":memory:"
 
 enum {
-	LF_UUID_CHARS = 36,
-	LF_TIME_CHARS = 24, /* 2024-05-06T07:08:09.123Z */
 	LF_STORE_SCHEMA = 1,
 	LF_STORE_PATIENCE_MS = 5000,
 };
@@ -67,21 +66,6 @@ const char *lf_store_path(const struct lf_store *store);
 
 /* ---- Entries, to read ---- */
 
-/* A row.  All text is the store's and valid until the callback returns. */
-struct lf_entry {
-	struct lf_text hash, namespace, method, message_template, template_kind, top_frame;
-	bool enabled, persist_to_cache, persist_to_db;
-	struct lf_text tags; /* JSON: an array of strings */
-	struct lf_text first_seen_at, last_seen_at;
-	uint64_t count_total;
-	uint64_t counts[LF_OUTCOME_COUNT];
-	struct lf_text source_file; /* empty: not known; so are the others that may be absent */
-	int64_t source_line;        /* 0: not known */
-	struct lf_text family, policy;
-	int64_t flags_version;
-	struct lf_text flags_writer;
-};
-
 enum lf_entry_order {
 	LF_BY_COUNT,     /* most frequent first, then by namespace and hash */
 	LF_BY_LAST_SEEN, /* the latest first */
@@ -100,7 +84,8 @@ struct lf_query {
 };
 
 /* Calls `each` for every entry that matches; a value other than 0 ends the walk and is returned.
- * The callback may not change the store. */
+ * The entry's text is the store's and valid until the callback returns; the callback may not change
+ * the store. */
 LF_MUST_CHECK int lf_store_each(struct lf_store *store, const struct lf_query *query,
                                 int (*each)(void *arg, const struct lf_entry *entry), void *arg,
                                 struct lf_error *err);
@@ -222,8 +207,5 @@ LF_MUST_CHECK int lf_store_note_foreign(struct lf_store *store, const char *uuid
 /* Whether the path still names the open file, and nobody has set it back behind `sequence`:
  * 0, or -ESTALE when it must be opened anew. */
 LF_MUST_CHECK int lf_store_still_there(struct lf_store *store, uint64_t sequence);
-
-/* Writes LF_TIME_CHARS characters and a NUL. */
-void lf_time_format(uint64_t ms, char out[LF_TIME_CHARS + 1]);
 
 #endif

@@ -22,6 +22,7 @@
 #ifndef LOGFOLD_ENTRY_H
 #define LOGFOLD_ENTRY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,6 +70,31 @@ enum lf_outcome {
 	LF_LIMITED,
 	LF_FOLDED,
 	LF_OUTCOME_COUNT
+};
+
+/* An entry as it is read and handed on.  All text belongs to whoever handed it out, and is valid as
+ * long as that one says. */
+struct lf_entry {
+	struct lf_text hash, namespace, method, message_template, template_kind, top_frame;
+	bool enabled, persist_to_cache, persist_to_db;
+	struct lf_text tags; /* JSON: an array of strings */
+	struct lf_text first_seen_at, last_seen_at;
+	uint64_t count_total;
+	uint64_t counts[LF_OUTCOME_COUNT];
+	struct lf_text source_file; /* empty: not known; so are the others that may be absent */
+	int64_t source_line;        /* 0: not known */
+	struct lf_text family, policy;
+	int64_t flags_version; /* of enabled, persistTo…, tags and policy, together with the writer: of */
+	struct lf_text flags_writer; /* two states the one with the higher pair is in force */
+};
+
+enum { LF_UUID_CHARS = 36 };
+
+/* What one incarnation counted of an entry: absolute, and it only ever grows.  The entry's counts are
+ * the sum over all its shares. */
+struct lf_share {
+	char incarnation[LF_UUID_CHARS + 1];
+	uint64_t counts[LF_OUTCOME_COUNT];
 };
 
 /* The overflow entry's identity; its id is computed like every other. */

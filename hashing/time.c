@@ -1,6 +1,4 @@
-#include "agent/store/store.h"
-
-#include <time.h>
+#include "logfold/time.h"
 
 static char *put_digits(char *out, unsigned value, unsigned count)
 {
