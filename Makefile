@@ -24,6 +24,8 @@ BASE := -std=gnu11 -D_GNU_SOURCE -Iinclude -I. $(WARNINGS) $(if $(WERROR),-Werro
 # The hook lives in programs that we did not build, so its objects never carry a sanitizer.
 FLAGS_exe := -fPIE $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 FLAGS_pic := -fPIC -fvisibility=hidden -ftls-model=initial-exec -fno-semantic-interposition
+# Modules that the command loads: no symbol of theirs is anybody else's business.
+FLAGS_so := -fPIC -fvisibility=hidden $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 QUIET_CC = $(if $(V),,@echo "  CC   $@"; )
 QUIET_LD = $(if $(V),,@echo "  LD   $@";)
 LINK_exe := -pie $(if $(SANITIZE),-fsanitize=$(SANITIZE))
@@ -33,39 +35,62 @@ LINK = $(QUIET_LD)$(CC) $(LDFLAGS) $(LINK_exe)
 # Libraries, found by pkg-config; libcrypto is linked static into the hook (one hash, no host's copy).
 pkg = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 CRYPTO_A = $(call pkg,--variable=libdir libcrypto)/libcrypto.a
-AGENT_LIBS = $(call pkg,--libs libcrypto sqlite3)
+AGENT_LIBS = $(call pkg,--libs libcrypto sqlite3) -pthread -ldl
 
 HASHING := $(wildcard hashing/*.c)
 MAP := $(wildcard agent/map/*.c)
 HOOK := $(wildcard agent/hook/*.c)
-CORE := $(wildcard agent/store/*.c agent/core/*.c)
+CORE := $(wildcard agent/config/*.c agent/store/*.c agent/core/*.c sinks/*.c)
 CLI := $(wildcard agent/cli/*.c)
 UNITS := $(wildcard tests/unit/test_*.c tests/unit/*_fixture.c)
 RACES := $(wildcard tests/unit/race_*.c)
 PROGS := $(patsubst tests/progs/%.c,$(B)/progs/%,$(wildcard tests/progs/*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
-HEADERS := $(wildcard include/logfold/*.h hashing/*.h agent/map/*.h agent/store/*.h agent/core/*.h)
+HEADERS := $(wildcard include/logfold/*.h hashing/*.h agent/map/*.h agent/config/*.h agent/store/*.h \
+	agent/core/*.h sinks/*.h)
+
+# A sink is a module of its own, built where its client library is.
+MONGOC := $(firstword $(foreach lib,libmongoc-1.0,$(shell $(PKG_CONFIG) --exists $(lib) && echo $(lib))))
+HIREDIS := $(firstword $(foreach lib,hiredis,$(shell $(PKG_CONFIG) --exists $(lib) && echo $(lib))))
+HIREDIS_SSL := $(shell $(PKG_CONFIG) --exists hiredis_ssl && echo hiredis_ssl)
+SINKS := $(if $(MONGOC),mongo) $(if $(HIREDIS),redis)
 
 objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
 
 LOGFOLD := $(B)/logfold
 PRELOAD := $(B)/liblogfold-preload.so
+MODULES := $(patsubst %,$(B)/logfold-%.so,$(foreach sink,$(SINKS),$(if $(wildcard sinks/$(sink)/*.c),$(sink))))
 
 .DEFAULT_GOAL := build
 .SECONDARY: # objects are kept
 .PHONY: build
-build: check-libs $(LOGFOLD) $(PRELOAD)
+build: check-libs $(LOGFOLD) $(PRELOAD) $(MODULES)
+	@echo "sinks: memory $(SINKS)$(if $(MONGOC),, (no libmongoc: no mongo))$(if $(HIREDIS),, (no hiredis: no redis))"
 
 define compile
 $(B)/$(1)/%.o: %.c
 	@mkdir -p $$(@D)
 	$$(QUIET_CC)$$(CC) $$(BASE) $$(CPPFLAGS) $$(CFLAGS) $$(FLAGS_$(1)) -MMD -MP -c -o $$@ $$<
 endef
-$(foreach flavour,exe pic,$(eval $(call compile,$(flavour))))
+$(foreach flavour,exe pic so,$(eval $(call compile,$(flavour))))
 
 # The command.  It looks for the preload library beside itself, then in LIBDIR.
 $(LOGFOLD): $(call objects,exe,$(HASHING) $(MAP) $(CORE) $(CLI))
 	$(LINK) -o $@ $^ $(AGENT_LIBS)
+
+# The modules.  What they use of ours besides the public headers are pure functions of hashing/.
+PARTS_so := hashing/time.c hashing/utf8.c
+CFLAGS_mongo = $(call pkg,--cflags $(MONGOC))
+LIBS_mongo = $(call pkg,--libs $(MONGOC))
+CFLAGS_redis = $(call pkg,--cflags $(HIREDIS) $(HIREDIS_SSL) libcrypto) $(if $(HIREDIS_SSL),-DLF_HIREDIS_SSL)
+LIBS_redis = $(call pkg,--libs $(HIREDIS) $(HIREDIS_SSL) libssl libcrypto) -pthread
+define module
+$(B)/so/sinks/$(1)/%.o: CPPFLAGS += $$(CFLAGS_$(1))
+$(B)/logfold-$(1).so: $$(call objects,so,$$(wildcard sinks/$(1)/*.c) $(PARTS_so))
+	$$(QUIET_LD)$$(CC) $$(LDFLAGS) -shared $$(if $$(SANITIZE),-fsanitize=$$(SANITIZE)) -o $$@ $$^ $$(LIBS_$(1)) \
+		-Wl,--gc-sections -Wl,-z,now -Wl,-z,relro -Wl,-soname,logfold-$(1).so
+endef
+$(foreach sink,mongo redis,$(eval $(call module,$(sink))))
 
 # Where it was installed is compiled in, so another LIBDIR compiles that file anew.
 $(B)/exe/agent/cli/preload.o: CPPFLAGS += -DLF_LIBDIR='"$(LIBDIR)"'
@@ -106,6 +131,11 @@ $(B)/unit: $(call objects,exe,$(UNITS) $(HASHING) $(MAP) $(CORE) $(HOOK_PARTS)) 
 # Of the commands, only what a test asks for.
 $(B)/cli.a: $(call objects,exe,$(filter-out agent/cli/main.c,$(CLI)))
 	$(QUIET_LD)rm -f $@ && $(AR) rcs $@ $^
+
+# What every sink promises: one suite, run over each of them (tests/integration/test_sinks.py).
+$(B)/contract: $(call objects,exe,$(wildcard tests/contract/*.c) $(HASHING) agent/core/sinks.c \
+		agent/core/reporter.c $(wildcard sinks/*.c))
+	$(LINK) -o $@ $^ $(AGENT_LIBS) -ldl $(call pkg,--libs criterion)
 
 # Race tests are plain programs: ThreadSanitizer and Criterion do not go together.
 $(B)/race/%: $(B)/exe/tests/unit/race_%.o $(call objects,exe,tests/unit/host_fixture.c \
@@ -159,8 +189,9 @@ bench: deps
 	@$(MAKE) --no-print-directory build benches progs
 	@LOGFOLD_BUILD=$(CURDIR)/$(B) $(PYTHON) -B tests/bench/run.py
 
-.PHONY: logfold unit races tools progs benches
-logfold: $(LOGFOLD)
+.PHONY: logfold unit races tools progs benches contract
+logfold: $(LOGFOLD) $(MODULES)
+contract: $(B)/contract $(MODULES)
 unit: $(B)/unit
 races: $(patsubst tests/unit/race_%.c,$(B)/race/%,$(RACES))
 tools: $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
@@ -169,7 +200,7 @@ benches: $(BENCHES)
 
 # --- what it needs, by package name ------------------------------------------------------------
 
-DEPS := gcc make pkg-config libc6-dev libssl-dev libsqlite3-dev
+DEPS := gcc make pkg-config libc6-dev libssl-dev libsqlite3-dev libmongoc-dev libhiredis-dev
 TEST_DEPS := libcriterion-dev python3 python3-pytest redis-server redis-tools sqlite3 valgrind \
 	binutils perl mawk bash dash procps git util-linux mount
 DEMO_DEPS := redis-server redis-tools
@@ -194,11 +225,13 @@ install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/include/logfold
 	install -m 755 $(LOGFOLD) $(DESTDIR)$(PREFIX)/bin/logfold
 	install -m 755 $(PRELOAD) $(DESTDIR)$(LIBDIR)/liblogfold-preload.so
+	install -m 755 $(MODULES) $(DESTDIR)$(LIBDIR)/
 	install -m 644 include/logfold/*.h $(DESTDIR)$(PREFIX)/include/logfold/
 
 .PHONY: uninstall
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/logfold $(DESTDIR)$(LIBDIR)/liblogfold-preload.so
+	rm -f $(DESTDIR)$(PREFIX)/bin/logfold $(DESTDIR)$(LIBDIR)/liblogfold-preload.so \
+		$(patsubst $(B)/%,$(DESTDIR)$(LIBDIR)/%,$(MODULES))
 	rm -rf $(DESTDIR)$(PREFIX)/include/logfold
 
 .PHONY: clean

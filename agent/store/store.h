@@ -156,6 +156,84 @@ LF_MUST_CHECK int lf_store_carry_tally(struct lf_store *to, struct lf_store *fro
 /* Whether anybody else has committed to the file since the last call (the first says true). */
 bool lf_store_changed_elsewhere(struct lf_store *store);
 
+/* ---- What the tiers are sent (agent/core/shipper.c) ---- */
+
+/* Every commit has a number, the store's sequence.  An entry remembers the last one that changed it, and
+ * the last one that changed its flags: so what a tier does not have yet is what changed behind the
+ * sequence that the tier was told last, however long ago that was. */
+struct lf_store_change {
+	struct lf_entry entry;
+	uint64_t changed, flags_changed; /* sequences */
+	int64_t row;
+	/* What each incarnation counted; those with no counts are left out. */
+	const struct lf_share *shares;
+	size_t shares_count;
+};
+
+struct lf_store_mark {
+	uint64_t changed;
+	int64_t row;
+};
+
+/* At most `limit` entries behind the mark, by (changed, row): where it ended is the next mark.  An entry
+ * that changes meanwhile moves to the end, so none is missed. */
+LF_MUST_CHECK int lf_store_each_changed(struct lf_store *store, const struct lf_store_mark *after,
+                                        uint64_t limit,
+                                        int (*each)(void *arg, const struct lf_store_change *change),
+                                        void *arg, struct lf_error *err);
+
+/* The hot set: the `limit` entries that changed last, among equals the most frequent. */
+LF_MUST_CHECK int lf_store_each_hot(struct lf_store *store, uint64_t limit,
+                                    int (*each)(void *arg, const struct lf_store_change *change),
+                                    void *arg, struct lf_error *err);
+
+/* How many entries changed behind the sequence. */
+LF_MUST_CHECK int lf_store_count_changed(struct lf_store *store, uint64_t after, uint64_t *out,
+                                         struct lf_error *err);
+
+/* How far a tier was told: everything up to `sequence`, under the store's present incarnation.  All
+ * zero when it was told nothing yet. */
+struct lf_tier_mark {
+	char epoch[LF_UUID_CHARS + 1]; /* the tier's own mark at that time */
+	uint64_t sequence;
+};
+LF_MUST_CHECK int lf_store_get_tier(struct lf_store *store, const char *tier,
+                                    struct lf_tier_mark *out, struct lf_error *err);
+LF_MUST_CHECK int lf_store_put_tier(struct lf_store *store, const char *tier,
+                                    const struct lf_tier_mark *mark, struct lf_error *err);
+
+/* Every namespace that the store has entries of. */
+LF_MUST_CHECK int lf_store_each_namespace(struct lf_store *store,
+                                          int (*each)(void *arg, const char *namespace), void *arg,
+                                          struct lf_error *err);
+
+enum lf_adoption {
+	LF_ADOPTED_NOTHING, /* both say the same, or the offer is none */
+	LF_ADOPTED,         /* the store has the offered flags now */
+	LF_ADOPTED_OURS,    /* the store's are newer: the entry counts as changed again, so that they are sent */
+};
+
+/* Takes the flags of an entry as a tier has them, when they are newer: a higher pair of version and
+ * writer, or, under an equal pair, other values, which a person must have set there: those become
+ * version + 1 of `adopter`.  An entry that the store does not have is made, without counts, when the
+ * offer has an identity and flags that matter.  Tags that are no JSON array of strings are left as they
+ * were.  A transaction of its own. */
+LF_MUST_CHECK int lf_store_adopt_flags(struct lf_store *store, const struct lf_entry *offer,
+                                       const char *adopter, enum lf_adoption *out,
+                                       struct lf_error *err);
+
+/* Raises what another incarnation counted of an entry to `share`, where that is more, and the entry's
+ * counts by the difference; makes the entry when it is new.  Inside lf_store_begin() and _commit().
+ * Identity, times and flags come from `entry`: times merge, flags as in lf_store_adopt_flags(). */
+LF_MUST_CHECK int lf_store_merge(struct lf_store *store, const struct lf_entry *entry,
+                                 const struct lf_share *shares, size_t shares_count,
+                                 struct lf_error *err);
+
+/* Inside a walk: the shares of an entry, for export.  The caller frees *out. */
+LF_MUST_CHECK int lf_store_shares(struct lf_store *store, struct lf_text namespace,
+                                  struct lf_text hash, struct lf_share **out, size_t *count,
+                                  struct lf_error *err);
+
 /* ---- Watermarks ---- */
 
 struct lf_segment_row {
