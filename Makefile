@@ -92,9 +92,10 @@ $(B)/logfold-$(1).so: $$(call objects,so,$$(wildcard sinks/$(1)/*.c) $(PARTS_so)
 endef
 $(foreach sink,mongo redis,$(eval $(call module,$(sink))))
 
-# Where it was installed is compiled in, so another LIBDIR compiles that file anew.
-$(B)/exe/agent/cli/preload.o: CPPFLAGS += -DLF_LIBDIR='"$(LIBDIR)"'
-$(B)/exe/agent/cli/preload.o: $(B)/libdir
+# Where it was installed is compiled in, so another LIBDIR compiles these files anew.
+KNOWS_LIBDIR := $(patsubst %,$(B)/exe/agent/%.o,cli/preload core/sinks)
+$(KNOWS_LIBDIR): CPPFLAGS += -DLF_LIBDIR='"$(LIBDIR)"'
+$(KNOWS_LIBDIR): $(B)/libdir
 .PHONY: always
 $(B)/libdir: always
 	@mkdir -p $(@D); echo '$(LIBDIR)' | cmp -s - $@ || echo '$(LIBDIR)' >$@
@@ -168,9 +169,10 @@ PYTEST := $(PYTHON) -B -m pytest -p no:cacheprovider -q
 .PHONY: test
 test: test-deps
 	@$(MAKE) --no-print-directory WERROR=1 build headers tools progs
-	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=address,undefined logfold unit
+	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=address,undefined logfold unit contract
 	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=thread races
 	@sh tests/unit/run.sh $(SANITIZED)/unit
+	@sh tests/unit/run.sh $(SANITIZED)/contract tests/contract
 	@for race in $(patsubst tests/unit/race_%.c,$(THREADED)/race/%,$(RACES)); do \
 		echo "$$race"; $$race || exit 1; done
 	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_COMMAND=$(CURDIR)/$(SANITIZED)/logfold \

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sinks/copy.h"
+
 enum { CANDIDATES_SHOWN = 4 };
 
 /* ---- Walking ---- */
@@ -45,35 +47,6 @@ int lf_catalog_each(struct lf_store *store, const struct lf_options *options,
 	return rc == ENOUGH ? 0 : rc;
 }
 
-/* ---- Copying ---- */
-
-/* All texts of an entry. */
-#define TEXTS(X)                                                                            \
-	X(hash) X(namespace) X(method) X(message_template) X(template_kind) X(top_frame)    \
-	X(tags) X(first_seen_at) X(last_seen_at) X(source_file) X(family) X(policy)         \
-	X(flags_writer)
-
-/* Copies the texts into one block, which begins with the hash: free(hash.data) frees all. */
-static int copy(struct lf_entry *out, const struct lf_entry *entry)
-{
-	size_t bytes = 0;
-	char *block;
-
-#define COUNT(field) bytes += entry->field.len;
-	TEXTS(COUNT)
-	block = malloc(bytes + 1);
-	if (!block)
-		return -ENOMEM;
-	*out = *entry;
-#define MOVE(field)                                                     \
-	if (entry->field.len > 0)                                       \
-		memcpy(block, entry->field.data, entry->field.len);     \
-	out->field.data = block;                                        \
-	block += entry->field.len;
-	TEXTS(MOVE)
-	return 0;
-}
-
 static int append(void *arg, const struct lf_entry *entry)
 {
 	struct lf_catalog *catalog = arg;
@@ -86,7 +59,7 @@ static int append(void *arg, const struct lf_entry *entry)
 			return -ENOMEM;
 		catalog->entries = larger;
 	}
-	if (copy(&catalog->entries[catalog->count], entry) < 0)
+	if (lf_entry_copy(&catalog->entries[catalog->count], entry) < 0)
 		return -ENOMEM;
 	catalog->count++;
 	return 0;
@@ -110,7 +83,7 @@ void lf_catalog_fini(struct lf_catalog *catalog)
 	size_t i;
 
 	for (i = 0; i < catalog->count; i++)
-		free((char *)catalog->entries[i].hash.data);
+		lf_entry_fini(&catalog->entries[i]);
 	free(catalog->entries);
 	*catalog = (struct lf_catalog){ 0 };
 }
