@@ -29,6 +29,8 @@ struct lf_agent {
 	enum lf_agent_place place;
 	int interval_ms;
 	bool observe;
+	lf_control_handler request;
+	void *request_arg;
 	struct lf_store *store;
 	int patience_ms;
 	bool store_lost; /* `store` only holds this run's tally until the file can be opened again */
@@ -199,59 +201,64 @@ static int set_muted(struct lf_agent *agent, const char *args, bool muted, struc
 	return published == 0 || rc == 0 ? published : rc;
 }
 
-static int request_drain(struct lf_agent *agent, const char *args, char *text, size_t size,
+static int request_drain(struct lf_agent *agent, const char *args, FILE *reply,
                          struct lf_error *err)
 {
 	(void)args;
-	(void)text;
-	(void)size;
+	(void)reply;
 	return drain(agent, err);
 }
 
-static int request_mute(struct lf_agent *agent, const char *args, char *text, size_t size,
+static int request_mute(struct lf_agent *agent, const char *args, FILE *reply,
                         struct lf_error *err)
 {
-	(void)text;
-	(void)size;
+	(void)reply;
 	return set_muted(agent, args, true, err);
 }
 
-static int request_unmute(struct lf_agent *agent, const char *args, char *text, size_t size,
+static int request_unmute(struct lf_agent *agent, const char *args, FILE *reply,
                           struct lf_error *err)
 {
-	(void)text;
-	(void)size;
+	(void)reply;
 	return set_muted(agent, args, false, err);
 }
 
-static int request_store(struct lf_agent *agent, const char *args, char *text, size_t size,
+static int request_store(struct lf_agent *agent, const char *args, FILE *reply,
                          struct lf_error *err)
 {
 	(void)args;
 	(void)err;
-	(void)snprintf(text, size, "%s", agent->claim.store);
-	return 0;
+	(void)fputs(agent->claim.store, reply);
+	return LF_CONTROL_OK;
 }
 
-static int request_status(struct lf_agent *agent, const char *args, char *text, size_t size,
+static int request_status(struct lf_agent *agent, const char *args, FILE *reply,
                           struct lf_error *err)
 {
 	(void)args;
 	(void)err;
-	(void)snprintf(text, size, "pid=%d segments=%zu sequence=%llu interval_ms=%d observe=%d store=%s",
-	               (int)getpid(), lf_drain_segments(agent->drain),
-	               (unsigned long long)lf_drain_sequence(agent->drain), agent->interval_ms,
-	               agent->observe, agent->claim.store);
-	return 0;
+	(void)fprintf(reply,
+	              "pid=%d segments=%zu sequence=%llu interval_ms=%d observe=%d daemon=%d store=%s",
+	              (int)getpid(), lf_drain_segments(agent->drain),
+	              (unsigned long long)lf_drain_sequence(agent->drain), agent->interval_ms,
+	              agent->observe, agent->place == LF_AGENT_BASE_DIRECTORY, agent->claim.store);
+	return LF_CONTROL_OK;
 }
 
+/*   drain                      drain now; answers when it is committed
+ *   mute <namespace> <hash>    from now on it prints nothing; all processes of the directory obey
+ *   unmute <namespace> <hash>
+ *   store                      the path of the agent's store
+ *   status                     one line of key=value; the store is the last
+ */
 static const struct verb {
 	const char *name;
-	int (*run)(struct lf_agent *agent, const char *args, char *text, size_t size,
-	           struct lf_error *err);
+	int (*run)(struct lf_agent *agent, const char *args, FILE *reply, struct lf_error *err);
+	bool changes; /* only for the agent's own user, and root */
 } verbs[] = {
-	{ "drain", request_drain }, { "mute", request_mute },     { "unmute", request_unmute },
-	{ "store", request_store }, { "status", request_status },
+	{ "drain", request_drain, false }, { "mute", request_mute, true },
+	{ "unmute", request_unmute, true }, { "store", request_store, false },
+	{ "status", request_status, false },
 };
 
 static const struct verb *find_verb(const char *request, size_t len)
@@ -262,21 +269,28 @@ static const struct verb *find_verb(const char *request, size_t len)
 	return NULL;
 }
 
-static void handle_request(void *arg, const char *request, char *reply, size_t size)
+static int handle_request(void *arg, const struct lf_control_request *request, FILE *reply,
+                          struct lf_error *err)
 {
-	size_t len = strcspn(request, " ");
-	const struct verb *verb = find_verb(request, len);
-	struct lf_error err = { "" };
-	char text[LF_CONTROL_LINE_MAX] = "";
-	int rc;
+	struct lf_agent *agent = arg;
+	size_t len = strcspn(request->line, " ");
+	const struct verb *verb = find_verb(request->line, len);
 
-	set_patience(arg, ANSWER_PATIENCE_MS);
-	rc = verb ? verb->run(arg, request[len] ? request + len + 1 : "", text, sizeof(text), &err) :
-	            lf_fail(&err, -EINVAL, "no such request");
-	if (rc < 0)
-		(void)snprintf(reply, size, "error %s", err.text);
-	else
-		(void)snprintf(reply, size, "ok%s%s", text[0] ? " " : "", text);
+	if (verb && verb->changes && !request->may_change)
+		return lf_fail(err, -EPERM, "only root and the user that the agent runs as may %s: this is "
+		                            "user %u", verb->name, (unsigned)request->uid);
+	set_patience(agent, ANSWER_PATIENCE_MS);
+	if (verb)
+		return verb->run(agent, request->line[len] ? request->line + len + 1 : "", reply, err);
+	if (agent->request)
+		return agent->request(agent->request_arg, request, reply, err);
+	return lf_fail(err, -ENOSYS, "no such request");
+}
+
+bool lf_agent_reply(struct lf_agent *agent, struct lf_control_ticket ticket, int rc,
+                    const char *text, size_t bytes)
+{
+	return agent->control && lf_control_reply(agent->control, ticket, rc, text, bytes);
 }
 
 /* ---- Opening ---- */
@@ -329,8 +343,8 @@ static void open_control(struct lf_agent *agent)
 {
 	struct lf_error err;
 
-	if (lf_control_listen(&agent->control, lf_rundir_fd(agent->dir), handle_request, agent, &err) <
-	    0)
+	if (lf_control_listen(&agent->control, lf_rundir_fd(agent->dir), false, handle_request, agent,
+	                      &err) < 0)
 		lf_say(&agent->reporter, "in run directory '%s', %s", lf_rundir_path(agent->dir), err.text);
 }
 
@@ -357,6 +371,8 @@ int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
 	agent->reporter = options->reporter;
 	agent->place = options->place;
 	agent->observe = options->observe;
+	agent->request = options->request;
+	agent->request_arg = options->request_arg;
 	agent->interval_ms = options->interval_ms ? (int)options->interval_ms : LF_DRAIN_INTERVAL_MS;
 	rc = lf_claim_init(&agent->claim, options->store_path, options->base_dir, err);
 	if (rc == 0)

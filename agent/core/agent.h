@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 
+#include "agent/core/control.h"
 #include "agent/core/reporter.h"
 #include "agent/store/store.h"
 #include "logfold/error.h"
@@ -42,6 +43,9 @@ struct lf_agent_options {
 	                         * agent of that store */
 	unsigned interval_ms;   /* 0: LF_DRAIN_INTERVAL_MS */
 	struct lf_reporter reporter;
+	/* Answers the requests that the agent does not know itself; NULL: there are none. */
+	lf_control_handler request;
+	void *request_arg;
 };
 
 /* On failure *out is left alone; -EBUSY when another agent has the directory.  When the store is
@@ -54,6 +58,10 @@ const char *lf_agent_run_dir(const struct lf_agent *agent);
 
 /* The agent's own connection: for queries between two calls of the agent. */
 struct lf_store *lf_agent_store(struct lf_agent *agent);
+
+/* Answers a request that options.request put off (LF_CONTROL_LATER), as lf_control_reply() does. */
+bool lf_agent_reply(struct lf_agent *agent, struct lf_control_ticket ticket, int rc,
+                    const char *text, size_t bytes);
 
 /* Works until `fd` is readable or hung up (returns 1) or `timeout_ms` is over (returns 0).  Without an
  * fd (-1) only the time ends it; without a time (-1) only the fd.  A signal returns -EINTR. */

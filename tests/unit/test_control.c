@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -33,13 +34,33 @@ TestSuite(agent, .init = set_up, .fini = fixture_remove, .timeout = 60);
 
 /* ---- The socket alone ---- */
 
-static void echo(void *arg, const char *request, char *reply, size_t size)
+static const char many_lines[] = "one\ntwo\n\nfour";
+static struct lf_control_request last_request;
+
+/* `later` is put off, `many` is data, `large <n>` is so many bytes of it. */
+static int echo(void *arg, const struct lf_control_request *request, FILE *reply,
+                struct lf_error *err)
 {
+	unsigned bytes;
+
 	++*(int *)arg;
-	if (strcmp(request, "fail") == 0)
-		(void)snprintf(reply, size, "error it went wrong");
-	else
-		(void)snprintf(reply, size, "ok %s", request);
+	last_request = *request;
+	last_request.line = NULL;
+	if (strcmp(request->line, "fail") == 0)
+		return lf_fail(err, -EIO, "it went wrong");
+	if (strcmp(request->line, "later") == 0)
+		return LF_CONTROL_LATER;
+	if (strcmp(request->line, "many") == 0) {
+		(void)fputs(many_lines, reply);
+		return LF_CONTROL_DATA;
+	}
+	if (sscanf(request->line, "large %u", &bytes) == 1) {
+		for (unsigned i = 0; i < bytes; i++)
+			(void)fputc('a' + (int)(i % 23), reply);
+		return LF_CONTROL_DATA;
+	}
+	(void)fputs(request->line, reply);
+	return LF_CONTROL_OK;
 }
 
 /* Serves until the child has ended; its exit status, or -1 when it took too long. */
@@ -69,7 +90,7 @@ static struct lf_control *listen_at(int dirfd, int *requests)
 {
 	struct lf_control *control = NULL;
 
-	cr_assert_eq(lf_control_listen(&control, dirfd, echo, requests, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_control_listen(&control, dirfd, false, echo, requests, &why), 0, "%s", why.text);
 	return control;
 }
 
@@ -115,7 +136,7 @@ Test(control, without_an_agent_nobody_waits)
 	if (child == 0) {
 		struct lf_control *control;
 
-		(void)!lf_control_listen(&control, dirfd, echo, &requests, NULL);
+		(void)!lf_control_listen(&control, dirfd, false, echo, &requests, NULL);
 		_exit(0); /* without removing the socket */
 	}
 	(void)waitpid(child, NULL, 0);
@@ -244,6 +265,202 @@ Test(control, a_request_may_come_in_pieces)
 	(void)close(fd);
 	lf_control_close(control);
 }
+
+/* In the child: 0 when the data is as expected. */
+static void fetch_and_exit(int dirfd, const char *request, const char *text, size_t bytes)
+{
+	char *got = NULL;
+	size_t got_bytes = 0;
+	struct lf_error err;
+
+	if (lf_control_fetch(dirfd, request, 5000, &got, &got_bytes, &err) < 0)
+		_exit(2);
+	_exit(got_bytes == bytes && memcmp(got, text, bytes + 1) == 0 ? 0 : 1);
+}
+
+Test(control, an_answer_of_many_lines_comes_as_it_is_and_is_no_answer_of_one)
+{
+	int requests = 0, dirfd = open_base();
+	struct lf_control *control = listen_at(dirfd, &requests);
+	pid_t child = fork();
+
+	if (child == 0)
+		fetch_and_exit(dirfd, "many", many_lines, sizeof(many_lines) - 1);
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	child = fork();
+	if (child == 0)
+		fetch_and_exit(dirfd, "just one", "just one", 8);
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	child = fork();
+	if (child == 0)
+		ask_and_exit(dirfd, "many", -EPROTO,
+		             "the agent's answer cannot be understood: is it another version?");
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	child = fork();
+	if (child == 0) {
+		struct lf_error err;
+		size_t bytes;
+		char *data;
+
+		_exit(lf_control_fetch(dirfd, "fail", 5000, &data, &bytes, &err) == -EREMOTEIO ? 0 : 1);
+	}
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	lf_control_close(control);
+}
+
+Test(control, an_answer_that_is_larger_than_what_a_socket_holds_comes_whole)
+{
+	int requests = 0, dirfd = open_base();
+	struct lf_control *control = listen_at(dirfd, &requests);
+	size_t size = 3000000;
+	char *expected = malloc(size + 1);
+	pid_t child;
+
+	for (size_t i = 0; i < size; i++)
+		expected[i] = (char)('a' + i % 23);
+	expected[size] = '\0';
+	child = fork();
+	if (child == 0)
+		fetch_and_exit(dirfd, "large 3000000", expected, size);
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	free(expected);
+	lf_control_close(control);
+}
+
+static void turn_until_asked(struct lf_control *control, const int *requests, int count)
+{
+	for (int turns = 0; turns < 1000 && *requests < count; turns++)
+		turn(control);
+	cr_assert_eq(*requests, count);
+}
+
+Test(control, an_answer_may_be_put_off_while_others_get_theirs)
+{
+	int requests = 0, dirfd = open_base(), fd;
+	struct lf_control *control = listen_at(dirfd, &requests);
+	struct lf_control_ticket ticket;
+	char answer[32] = "";
+	pid_t child;
+
+	fd = connect_raw(dirfd);
+	cr_assert_eq(write(fd, "later\n", 6), 6);
+	turn_until_asked(control, &requests, 1);
+	ticket = last_request.ticket;
+	child = fork();
+	if (child == 0)
+		ask_and_exit(dirfd, "meanwhile", 0, "meanwhile");
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	cr_assert_eq(recv(fd, answer, sizeof(answer), MSG_DONTWAIT), -1);
+	cr_assert(lf_control_reply(control, ticket, LF_CONTROL_DATA, "1\n2\n", 4));
+	cr_assert_not(lf_control_reply(control, ticket, LF_CONTROL_OK, "twice", 5));
+	cr_assert_eq(recv(fd, answer, sizeof(answer) - 1, MSG_WAITALL), 11);
+	cr_assert_str_eq(answer, "data 4\n1\n2\n");
+	(void)close(fd);
+	lf_control_close(control);
+}
+
+Test(control, an_answer_for_a_client_that_has_gone_goes_to_nobody_else)
+{
+	int requests = 0, dirfd = open_base(), fd;
+	struct lf_control *control = listen_at(dirfd, &requests);
+	struct lf_control_ticket ticket;
+	char answer[32] = "";
+
+	fd = connect_raw(dirfd);
+	cr_assert_eq(write(fd, "later\n", 6), 6);
+	turn_until_asked(control, &requests, 1);
+	ticket = last_request.ticket;
+	(void)close(fd);
+	turn(control);
+	fd = connect_raw(dirfd); /* in the same place */
+	cr_assert_eq(write(fd, "later\n", 6), 6);
+	turn_until_asked(control, &requests, 2);
+	cr_assert_eq(last_request.ticket.place, ticket.place);
+	cr_assert_not(lf_control_reply(control, ticket, LF_CONTROL_OK, "yours", 5));
+	cr_assert(lf_control_reply(control, last_request.ticket, -EIO, "no\nluck", 7));
+	cr_assert_eq(recv(fd, answer, sizeof(answer) - 1, MSG_WAITALL), 14);
+	cr_assert_str_eq(answer, "error no luck\n");
+	lf_control_close(control);
+}
+
+enum { STRANGER = 4321 };
+
+/* In a child. */
+static void become_a_stranger(void)
+{
+	/* Dumpable, or its own /proc is root's. */
+	if (setresuid(STRANGER, STRANGER, STRANGER) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0)
+		_exit(9);
+}
+
+Test(control, the_kernel_says_who_asks_and_who_may_change_something)
+{
+	int requests = 0, dirfd = open_base();
+	struct lf_control *control = NULL;
+	struct stat st;
+	pid_t child;
+
+	if (geteuid() != 0)
+		cr_assert_fail("needs root: run the tests as root, or in a user namespace");
+	cr_assert_eq(chmod(fixture_path("base"), 0755), 0);
+	cr_assert_eq(lf_control_listen(&control, dirfd, true, echo, &requests, &why), 0, "%s", why.text);
+	cr_assert_eq(fstatat(dirfd, LF_CONTROL_FILE, &st, 0), 0);
+	cr_assert_eq(st.st_mode & 0777, 0666);
+	child = fork();
+	if (child == 0)
+		ask_and_exit(dirfd, "root", 0, "root");
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	cr_assert_eq(last_request.uid, 0);
+	cr_assert_eq(last_request.pid, child);
+	cr_assert(last_request.may_change);
+	child = fork();
+	if (child == 0)
+		become_a_stranger(), ask_and_exit(dirfd, "else", 0, "else");
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	cr_assert_eq(last_request.uid, STRANGER);
+	cr_assert_not(last_request.may_change);
+	lf_control_close(control);
+}
+
+Test(control, one_stranger_cannot_take_all_places)
+{
+	int requests = 0, dirfd = open_base();
+	struct lf_control *control = NULL;
+	int ready[2], go[2];
+	char byte;
+	pid_t stranger, child;
+
+	if (geteuid() != 0)
+		cr_assert_fail("needs root: run the tests as root, or in a user namespace");
+	cr_assert_eq(chmod(fixture_path("base"), 0755), 0);
+	cr_assert_eq(lf_control_listen(&control, dirfd, true, echo, &requests, &why), 0, "%s", why.text);
+	cr_assert_eq(pipe(ready), 0);
+	cr_assert_eq(pipe(go), 0);
+	stranger = fork();
+	if (stranger == 0) {
+		struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+		(void)close(go[1]);
+		(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/control", dirfd);
+		become_a_stranger();
+		for (int i = 0; i < LF_CONTROL_CLIENTS; i++)
+			(void)connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&address,
+			              sizeof(address));
+		(void)!write(ready[1], "x", 1);
+		_exit((int)read(go[0], &byte, 1));
+	}
+	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	for (int i = 0; i < 4; i++)
+		turn(control);
+	child = fork();
+	if (child == 0)
+		ask_and_exit(dirfd, "root", 0, "root");
+	cr_assert_eq(serve_until_exit(control, child), 0);
+	(void)close(go[1]);
+	(void)waitpid(stranger, NULL, 0);
+	lf_control_close(control);
+}
+
 
 /* ---- A whole agent ---- */
 
