@@ -11,7 +11,8 @@ B := .build/$(or $(subst $(comma),-,$(SANITIZE)),plain)
 CC ?= gcc
 AR ?= ar
 PKG_CONFIG ?= pkg-config
-PYTHON ?= $(shell for p in python3 /usr/bin/python3; do $$p -c 'import pytest' 2>/dev/null && echo $$p && exit; done; echo python3)
+PYTHON ?= $(shell for p in python3 /usr/bin/python3; do \
+	$$p -c 'import pytest, pymongo, redis' 2>/dev/null && echo $$p && exit; done; echo python3)
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 
@@ -203,8 +204,8 @@ benches: $(BENCHES)
 # --- what it needs, by package name ------------------------------------------------------------
 
 DEPS := gcc make pkg-config libc6-dev libssl-dev libsqlite3-dev libmongoc-dev libhiredis-dev
-TEST_DEPS := libcriterion-dev python3 python3-pytest redis-server redis-tools sqlite3 valgrind \
-	binutils perl mawk bash dash procps git util-linux mount
+TEST_DEPS := libcriterion-dev python3 python3-pytest python3-pymongo python3-redis redis-server \
+	redis-tools openssl sqlite3 valgrind binutils perl mawk bash dash procps git util-linux mount
 DEMO_DEPS := redis-server redis-tools
 
 .PHONY: deps test-deps demo-deps
@@ -212,6 +213,7 @@ deps:
 	@sh tests/deps.sh $(DEPS)
 test-deps:
 	@sh tests/deps.sh $(DEPS) $(TEST_DEPS)
+	@sh tests/servers/ferretdb.sh
 demo-deps:
 	@sh tests/deps.sh $(DEPS) $(DEMO_DEPS)
 

@@ -36,7 +36,11 @@ for package; do
 	libssl-dev) have_module libcrypto ;;
 	libsqlite3-dev) have_module sqlite3 ;;
 	libcriterion-dev) have_module criterion ;;
+	libmongoc-dev) have_module libmongoc-1.0 ;;
+	libhiredis-dev) have_module hiredis ;;
 	python3-pytest) python3 -c 'import pytest' 2>/dev/null ;;
+	python3-pymongo) python3 -c 'import pymongo' 2>/dev/null ;;
+	python3-redis) python3 -c 'import redis' 2>/dev/null ;;
 	redis-tools) command -v redis-cli >/dev/null 2>&1 ;;
 	binutils) command -v readelf >/dev/null 2>&1 ;;
 	procps) command -v ps >/dev/null 2>&1 ;;
