@@ -42,6 +42,7 @@ HASHING := $(wildcard hashing/*.c)
 MAP := $(wildcard agent/map/*.c)
 HOOK := $(wildcard agent/hook/*.c)
 CORE := $(wildcard agent/config/*.c agent/store/*.c agent/core/*.c sinks/*.c)
+CONFIG := $(wildcard agent/config/*.c)
 CLI := $(wildcard agent/cli/*.c)
 UNITS := $(wildcard tests/unit/test_*.c tests/unit/*_fixture.c)
 RACES := $(wildcard tests/unit/race_*.c)
@@ -146,7 +147,7 @@ $(B)/race/%: $(B)/exe/tests/unit/race_%.o $(call objects,exe,tests/unit/host_fix
 	$(LINK) -o $@ $^ $(AGENT_LIBS) -pthread
 
 # Tools of the tests, and the benchmarks: both on the project's own parts.
-$(B)/tools/%: $(B)/exe/tests/tools/%.o $(call objects,exe,$(HASHING) $(MAP))
+$(B)/tools/%: $(B)/exe/tests/tools/%.o $(call objects,exe,$(HASHING) $(MAP) $(CONFIG))
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(AGENT_LIBS)
 
