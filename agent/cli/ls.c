@@ -5,7 +5,7 @@
 
 #include "agent/cli/catalog.h"
 #include "agent/cli/cli.h"
-#include "agent/cli/json.h"
+#include "agent/core/json.h"
 #include "agent/cli/place.h"
 #include "agent/cli/rows.h"
 

@@ -6,7 +6,7 @@
 #include "agent/cli/chosen.h"
 #include "agent/cli/cli.h"
 #include "agent/cli/display.h"
-#include "agent/cli/json.h"
+#include "agent/core/json.h"
 #include "agent/cli/rows.h"
 #include "agent/core/agent.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/cli/tags.h"
+#include "agent/core/tags.h"
 
 enum kind { BY_PREFIX, BY_METHOD, BY_TEMPLATE, BY_FRAME, BY_TAG, BY_FAMILY, KINDS };
 

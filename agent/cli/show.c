@@ -5,8 +5,8 @@
 #include "agent/cli/chosen.h"
 #include "agent/cli/cli.h"
 #include "agent/cli/display.h"
-#include "agent/cli/fields.h"
-#include "agent/cli/json.h"
+#include "agent/core/fields.h"
+#include "agent/core/json.h"
 
 static void show_value(const struct lf_field *field, const struct lf_entry *entry)
 {

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 
 #include "agent/cli/cli.h"
-#include "agent/cli/json.h"
+#include "agent/core/json.h"
 #include "agent/cli/rows.h"
 
 static const char *const suppressed_how[LF_OUTCOME_COUNT] = {

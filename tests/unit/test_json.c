@@ -1,10 +1,10 @@
-#include "agent/cli/json.h"
+#include "agent/core/json.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/cli/tags.h"
+#include "agent/core/tags.h"
 
 #define TEXT(literal) ((struct lf_text){ literal, sizeof(literal) - 1 })
 

@@ -1,10 +1,10 @@
-/* Entries as JSON: one object on one line, with the fields of agent/cli/fields.h in that order.
+/* Entries as JSON: one object on one line, with the fields of agent/core/fields.h in that order.
  *
  * Always valid JSON in UTF-8, whatever the store holds: a byte that is not UTF-8 becomes the four
  * characters \xHH, tags that are no array of strings become [].
  */
-#ifndef LOGFOLD_CLI_JSON_H
-#define LOGFOLD_CLI_JSON_H
+#ifndef LOGFOLD_CORE_JSON_H
+#define LOGFOLD_CORE_JSON_H
 
 #include <stdio.h>
 

@@ -1,4 +1,4 @@
-#include "agent/cli/fields.h"
+#include "agent/core/fields.h"
 
 #define AT(member) offsetof(struct lf_entry, member)
 

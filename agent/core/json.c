@@ -1,10 +1,10 @@
-#include "agent/cli/json.h"
+#include "agent/core/json.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#include "agent/cli/fields.h"
-#include "agent/cli/tags.h"
+#include "agent/core/fields.h"
+#include "agent/core/tags.h"
 #include "hashing/utf8.h"
 
 static void write_char(FILE *out, unsigned char c)

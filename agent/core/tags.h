@@ -1,6 +1,6 @@
 /* The tags of an entry, as they lie in the store: a JSON array of strings. */
-#ifndef LOGFOLD_CLI_TAGS_H
-#define LOGFOLD_CLI_TAGS_H
+#ifndef LOGFOLD_CORE_TAGS_H
+#define LOGFOLD_CORE_TAGS_H
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 /* The fields of an entry, for all that prints them: the names and the order of logfold/entry.h, then
  * those that may be absent. */
-#ifndef LOGFOLD_CLI_FIELDS_H
-#define LOGFOLD_CLI_FIELDS_H
+#ifndef LOGFOLD_CORE_FIELDS_H
+#define LOGFOLD_CORE_FIELDS_H
 
 #include <stdbool.h>
 #include <stddef.h>

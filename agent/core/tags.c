@@ -1,4 +1,4 @@
-#include "agent/cli/tags.h"
+#include "agent/core/tags.h"
 
 #include <stdint.h>
 #include <string.h>
