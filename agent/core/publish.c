@@ -70,7 +70,7 @@ static int publish_rows(const struct lf_rundir *dir, const struct rows *rows, st
 	if (rows->count <= LF_FLAGS_ROWS_MAX)
 		return 0;
 	return lf_fail(err, -ENOSPC, "%zu messages are muted, but the flags table in '%s' holds %d: unmute "
-	                             "some, until then the others are printed",
+	                             "some, until then those that were muted first are printed",
 	               rows->count, lf_rundir_path(dir), LF_FLAGS_ROWS_MAX);
 }
 
@@ -105,7 +105,7 @@ int lf_publish_one(struct lf_store *store, const struct lf_rundir *dir,
 
 int lf_publish(struct lf_store *store, const struct lf_rundir *dir, struct lf_error *err)
 {
-	static const struct lf_query muted = { .muted_only = true, .order = LF_BY_KEY };
+	static const struct lf_query muted = { .muted_only = true, .order = LF_BY_FLAGS };
 	struct rows rows = { NULL, 0, 0 };
 	int rc = lf_store_each(store, &muted, add_row, &rows, err);
 

@@ -6,8 +6,7 @@
 #include "agent/store/store.h"
 
 /* Publishes every entry that has flags.  The caller holds the directory's lock.  -ENOSPC when there
- * are more than the table holds: the first, by namespace and hash, are published, the rest is not
- * obeyed. */
+ * are more than the table holds: those whose flags changed last are published, the rest is not obeyed. */
 LF_MUST_CHECK int lf_publish(struct lf_store *store, const struct lf_rundir *dir,
                              struct lf_error *err);
 

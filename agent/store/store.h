@@ -8,6 +8,12 @@
  *   segments      one row per segment that is not gone yet: watermark, and whether it is retired
  *   meta          incarnation, what it is bound to, drainSequence
  *   incarnations  every incarnation that this file knows of, and where it ended
+ *   shares        what other incarnations counted (of this file's past, imported ones), which is in the
+ *                 entries' counts too: what is left of those, the present incarnation counted
+ *   tiers         how far each tier was told
+ *
+ * A store of schema 1 is brought up to date in place when it is opened to be written; to read, it is
+ * taken as it is, and has no changes to tell.
  *
  * WAL with synchronous=FULL: what was committed survives a power loss.  Several processes may have
  * one store open; each write waits for the others for at most LF_STORE_PATIENCE_MS (-EBUSY).
@@ -31,7 +37,7 @@ struct lf_store;
 #define LF_STORE_MEMORY ":memory:"
 
 enum {
-	LF_STORE_SCHEMA = 1,
+	LF_STORE_SCHEMA = 2,
 	LF_STORE_PATIENCE_MS = 5000,
 };
 
@@ -70,6 +76,7 @@ enum lf_entry_order {
 	LF_BY_COUNT,     /* most frequent first, then by namespace and hash */
 	LF_BY_LAST_SEEN, /* the latest first */
 	LF_BY_KEY,       /* namespace, hash */
+	LF_BY_FLAGS,     /* the one whose flags changed last first */
 };
 
 struct lf_query {
@@ -117,7 +124,7 @@ LF_MUST_CHECK int lf_store_set_flags(struct lf_store *store, const struct lf_fla
 /* ---- What a drain writes (agent/core/drain.c) ---- */
 
 LF_MUST_CHECK int lf_store_begin(struct lf_store *store, struct lf_error *err);
-/* Counts the drain sequence up, in the same transaction. */
+/* Counts the sequence up, in the same transaction. */
 LF_MUST_CHECK int lf_store_commit(struct lf_store *store, struct lf_error *err);
 void lf_store_rollback(struct lf_store *store);
 
@@ -216,15 +223,19 @@ enum lf_adoption {
 /* Takes the flags of an entry as a tier has them, when they are newer: a higher pair of version and
  * writer, or, under an equal pair, other values, which a person must have set there: those become
  * version + 1 of `adopter`.  An entry that the store does not have is made, without counts, when the
- * offer has an identity and flags that matter.  Tags that are no JSON array of strings are left as they
- * were.  A transaction of its own. */
+ * offer has an identity that its hash is the id of, and flags other than an entry is born with; any other
+ * offer is none.  A version of -1 says that there is none: then only the values count.  Tags that are no
+ * JSON array of strings are left as they were.  A transaction of its own, and none where nothing
+ * changes. */
 LF_MUST_CHECK int lf_store_adopt_flags(struct lf_store *store, const struct lf_entry *offer,
                                        const char *adopter, enum lf_adoption *out,
                                        struct lf_error *err);
 
 /* Raises what another incarnation counted of an entry to `share`, where that is more, and the entry's
  * counts by the difference; makes the entry when it is new.  Inside lf_store_begin() and _commit().
- * Identity, times and flags come from `entry`: times merge, flags as in lf_store_adopt_flags(). */
+ * Identity, times and flags come from `entry`: times merge, flags as in lf_store_adopt_flags(), but ours
+ * do not count as changed where they are newer, and a new entry has what it is given.  No count gets past
+ * 2^60. */
 LF_MUST_CHECK int lf_store_merge(struct lf_store *store, const struct lf_entry *entry,
                                  const struct lf_share *shares, size_t shares_count,
                                  struct lf_error *err);
@@ -257,7 +268,7 @@ LF_MUST_CHECK int lf_store_each_segment(struct lf_store *store, const char *dire
 
 struct lf_incarnation {
 	char uuid[LF_UUID_CHARS + 1];
-	uint64_t drain_sequence; /* how many drains this file has committed */
+	uint64_t drain_sequence; /* of the last commit: drains, flags, imports */
 	bool minted;             /* new since lf_store_open(): created, or found copied or replaced */
 	bool created;            /* the file itself is new */
 };

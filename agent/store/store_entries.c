@@ -1,4 +1,4 @@
-/* What a drain writes, and flags. */
+/* What a drain writes. */
 #include <errno.h>
 #include <string.h>
 
@@ -13,12 +13,20 @@ static const char *const kind_names[LF_KIND_COUNT] = {
 
 int lf_store_begin(struct lf_store *store, struct lf_error *err)
 {
-	return lf_store_do(store, LF_SQL_BEGIN, err);
+	int rc = lf_store_do(store, LF_SQL_BEGIN, err);
+
+	if (rc < 0)
+		return rc;
+	rc = lf_store_get_number(store, "drainSequence", &store->sequence, err);
+	store->sequence++;
+	if (rc < 0)
+		lf_store_rollback(store);
+	return rc;
 }
 
 int lf_store_commit(struct lf_store *store, struct lf_error *err)
 {
-	int rc = lf_store_do(store, LF_SQL_COUNT_DRAIN, err);
+	int rc = lf_store_set_number(store, "drainSequence", store->sequence, err);
 
 	return rc < 0 ? rc : lf_store_do(store, LF_SQL_COMMIT, err);
 }
@@ -28,6 +36,14 @@ void lf_store_rollback(struct lf_store *store)
 	/* SQLite has rolled back by itself after some errors. */
 	if (!sqlite3_get_autocommit(store->db))
 		(void)lf_store_do(store, LF_SQL_ROLLBACK, NULL);
+}
+
+int lf_store_end(struct lf_store *store, int rc, struct lf_error *err)
+{
+	if (rc == LF_STORE_CHANGED)
+		rc = lf_store_commit(store, err);
+	lf_store_rollback(store);
+	return rc;
 }
 
 /* ---- Counts ---- */
@@ -71,6 +87,8 @@ static int run_addition(struct lf_store *store, enum lf_sql which,
 	if (!statement)
 		return lf_store_fail(store, err, "used");
 	bind_addition(store, statement, addition, first);
+	if (which == LF_SQL_ADD)
+		(void)sqlite3_bind_int64(statement, 10, (int64_t)store->sequence);
 	rc = lf_store_run(store, statement, err);
 	if (rc == 0 && sqlite3_changes(store->db) == 0)
 		rc = -ENOENT;
@@ -124,6 +142,7 @@ static int insert(struct lf_store *store, const struct lf_new_entry *what,
 		complete.first_seen_ms = complete.last_seen_ms;
 	bind_addition(store, statement, &complete, first);
 	bind_identity(statement, what);
+	(void)sqlite3_bind_int64(statement, 14, (int64_t)store->sequence);
 	return lf_store_run(store, statement, err);
 }
 
@@ -134,66 +153,6 @@ int lf_store_add_new(struct lf_store *store, const struct lf_new_entry *what,
 	int rc = insert(store, what, addition, err);
 
 	return rc == 0 && flags & LF_ADD_TALLY ? tally(store, addition, err) : rc;
-}
-
-/* ---- Flags ---- */
-
-/* 0 or 1, or -ENOENT. */
-static int get_enabled(struct lf_store *store, const struct lf_flag_change *change,
-		       struct lf_error *err)
-{
-	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_GET_ENABLED);
-	int code, rc;
-
-	if (!statement)
-		return lf_store_fail(store, err, "used");
-	lf_store_bind(statement, 1, change->namespace);
-	lf_store_bind(statement, 2, change->hash);
-	code = sqlite3_step(statement);
-	if (code == SQLITE_ROW)
-		rc = sqlite3_column_int(statement, 0) != 0;
-	else if (code == SQLITE_DONE)
-		rc = lf_fail(err, -ENOENT, "store '%s' has no entry %s in namespace '%s': `logfold ls` "
-					   "lists them", store->path, change->hash, change->namespace);
-	else
-		rc = lf_store_fail(store, err, "read");
-	(void)sqlite3_reset(statement);
-	return rc;
-}
-
-static int set_enabled(struct lf_store *store, const struct lf_flag_change *change,
-		       struct lf_error *err)
-{
-	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_SET_ENABLED);
-
-	if (!statement)
-		return lf_store_fail(store, err, "used");
-	lf_store_bind(statement, 1, change->namespace);
-	lf_store_bind(statement, 2, change->hash);
-	(void)sqlite3_bind_int(statement, 3, change->enabled);
-	lf_store_bind(statement, 4, change->writer);
-	return lf_store_run(store, statement, err);
-}
-
-int lf_store_set_flags(struct lf_store *store, const struct lf_flag_change *change, bool *changed,
-		       struct lf_error *err)
-{
-	int rc = lf_store_do(store, LF_SQL_BEGIN, err);
-
-	if (rc < 0)
-		return rc;
-	rc = get_enabled(store, change, err);
-	if (rc < 0)
-		goto undo;
-	*changed = rc != change->enabled;
-	rc = *changed ? set_enabled(store, change, err) : 0;
-	if (rc == 0)
-		rc = lf_store_do(store, LF_SQL_COMMIT, err);
-	if (rc == 0)
-		return 0;
-undo:
-	lf_store_rollback(store);
-	return rc;
 }
 
 bool lf_store_changed_elsewhere(struct lf_store *store)

@@ -70,7 +70,8 @@ static int get_text(struct lf_store *store, const char *key, char *out, size_t s
 	return rc;
 }
 
-static int get_number(struct lf_store *store, const char *key, uint64_t *out, struct lf_error *err)
+int lf_store_get_number(struct lf_store *store, const char *key, uint64_t *out,
+			struct lf_error *err)
 {
 	char text[32];
 	unsigned long long number = 0;
@@ -94,8 +95,8 @@ static int set_text(struct lf_store *store, const char *key, const char *value,
 	return lf_store_run(store, statement, err);
 }
 
-static int set_number(struct lf_store *store, const char *key, uint64_t value,
-		      struct lf_error *err)
+int lf_store_set_number(struct lf_store *store, const char *key, uint64_t value,
+			struct lf_error *err)
 {
 	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_SET_META);
 
@@ -106,14 +107,27 @@ static int set_number(struct lf_store *store, const char *key, uint64_t value,
 	return lf_store_run(store, statement, err);
 }
 
+int lf_store_get_uuid(struct lf_store *store, char out[LF_UUID_CHARS + 1], struct lf_error *err)
+{
+	return get_text(store, "incarnation", out, LF_UUID_CHARS + 1, err);
+}
+
 /* ---- Minting ---- */
 
+/* What was counted so far stays the old one's: the new one has counted nothing yet. */
 static int end_present(struct lf_store *store, uint64_t sequence, struct lf_error *err)
 {
 	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_END_INCARNATION);
+	char uuid[LF_UUID_CHARS + 1];
+	int rc;
 
 	if (!statement)
 		return lf_store_fail(store, err, "used");
+	rc = lf_store_get_uuid(store, uuid, err);
+	if (rc == 0 && uuid[0])
+		rc = lf_store_end_shares(store, uuid, err);
+	if (rc < 0)
+		return rc;
 	(void)sqlite3_bind_int64(statement, 1, (int64_t)sequence);
 	return lf_store_run(store, statement, err);
 }
@@ -147,16 +161,16 @@ static int bind_to_file(struct lf_store *store, struct lf_error *err)
 	read_machine_id(machine);
 	rc = set_text(store, "machine", machine, err);
 	if (rc == 0)
-		rc = set_number(store, "dev", store->dev, err);
+		rc = lf_store_set_number(store, "dev", store->dev, err);
 	if (rc == 0)
-		rc = set_number(store, "ino", store->ino, err);
+		rc = lf_store_set_number(store, "ino", store->ino, err);
 	return rc;
 }
 
 static int mint_inside(struct lf_store *store, const char *reason, struct lf_error *err)
 {
 	uint64_t sequence;
-	int rc = get_number(store, "drainSequence", &sequence, err);
+	int rc = lf_store_get_number(store, "drainSequence", &sequence, err);
 
 	if (rc == 0)
 		rc = end_present(store, sequence, err);
@@ -194,14 +208,14 @@ static int is_bound(struct lf_store *store, bool *unborn, struct lf_error *err)
 {
 	char uuid[LF_UUID_CHARS + 1], machine[MACHINE_ID_MAX], here[MACHINE_ID_MAX];
 	uint64_t dev = 0, ino = 0;
-	int rc = get_text(store, "incarnation", uuid, sizeof(uuid), err);
+	int rc = lf_store_get_uuid(store, uuid, err);
 
 	if (rc == 0)
 		rc = get_text(store, "machine", machine, sizeof(machine), err);
 	if (rc == 0)
-		rc = get_number(store, "dev", &dev, err);
+		rc = lf_store_get_number(store, "dev", &dev, err);
 	if (rc == 0)
-		rc = get_number(store, "ino", &ino, err);
+		rc = lf_store_get_number(store, "ino", &ino, err);
 	if (rc < 0)
 		return rc;
 	read_machine_id(here);
@@ -232,11 +246,11 @@ int lf_store_check_binding(struct lf_store *store, struct lf_error *err)
 
 int lf_store_incarnation(struct lf_store *store, struct lf_incarnation *out, struct lf_error *err)
 {
-	int rc = get_text(store, "incarnation", out->uuid, sizeof(out->uuid), err);
+	int rc = lf_store_get_uuid(store, out->uuid, err);
 
 	out->minted = store->minted;
 	out->created = store->created;
-	return rc < 0 ? rc : get_number(store, "drainSequence", &out->drain_sequence, err);
+	return rc < 0 ? rc : lf_store_get_number(store, "drainSequence", &out->drain_sequence, err);
 }
 
 /* 1 and the sequences when the incarnation is known; 0 when not. */
@@ -273,7 +287,7 @@ int lf_store_history(struct lf_store *store, const char *uuid, uint64_t sequence
 		*out = LF_HISTORY_FOREIGN;
 		return rc;
 	}
-	rc = get_number(store, "drainSequence", &now, err);
+	rc = lf_store_get_number(store, "drainSequence", &now, err);
 	if (rc < 0)
 		return rc;
 	if (present)
@@ -307,7 +321,7 @@ int lf_store_still_there(struct lf_store *store, uint64_t sequence)
 		return 0;
 	if (stat(store->path, &st) < 0 || st.st_dev != store->dev || st.st_ino != store->ino)
 		return -ESTALE;
-	rc = get_number(store, "drainSequence", &now, &err);
+	rc = lf_store_get_number(store, "drainSequence", &now, &err);
 	if (rc == -EBUSY)
 		return 0; /* in use, so it is there */
 	return rc < 0 || now < sequence ? -ESTALE : 0;

@@ -1,4 +1,4 @@
-/* Opening: directories, the connection, the schema, and what can be wrong with a file. */
+/* Opening: directories, the connection, the schema and its migration, and what can be wrong with a file. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +152,7 @@ static int check_schema(struct lf_store *store, struct lf_error *err)
 		return lf_fail(err, -ENOTSUP, "store '%s' was made by a newer logfold (schema %lld, this one "
 					      "knows %d): update logfold, or name another with --store",
 			       store->path, (long long)version, LF_STORE_SCHEMA);
+	store->old_schema = version < LF_STORE_SCHEMA;
 	return 1;
 }
 
@@ -174,6 +175,24 @@ static int create_schema(struct lf_store *store, struct lf_error *err)
 	return rc;
 }
 
+static int migrate_schema(struct lf_store *store, struct lf_error *err)
+{
+	int64_t application, version = 0, tables;
+	int rc = lf_store_do(store, LF_SQL_BEGIN, err);
+
+	if (rc < 0)
+		return rc;
+	/* Another program may have been faster. */
+	rc = read_schema(store, &application, &version, &tables, err);
+	if (rc == 0 && version < LF_STORE_SCHEMA)
+		rc = execute(store, lf_store_migrate_sql, err);
+	if (rc == 0)
+		rc = lf_store_do(store, LF_SQL_COMMIT, err);
+	if (rc < 0)
+		lf_store_rollback(store);
+	return rc;
+}
+
 static int prepare_schema(struct lf_store *store, struct lf_error *err)
 {
 	int rc = check_schema(store, err);
@@ -184,6 +203,8 @@ static int prepare_schema(struct lf_store *store, struct lf_error *err)
 		return lf_fail(err, -ENOENT, "store '%s' is empty: `logfold run` fills it", store->path);
 	if (rc == 0)
 		rc = create_schema(store, err);
+	else if (rc > 0 && store->old_schema && !store->read_only)
+		rc = migrate_schema(store, err);
 	return rc < 0 ? rc : 0;
 }
 

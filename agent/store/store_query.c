@@ -4,16 +4,6 @@
 
 #include "agent/store/internal.h"
 
-/* The columns of a row, in the order that read_row() takes them.  `n` names the counts and times:
- * the entry's own, or those of the tally. */
-#define COLUMNS(identity, numbers)                                                              \
-	identity ".hash, " identity ".namespace, " identity ".method, " identity                 \
-		 ".messageTemplate, " identity ".templateKind, " identity ".topFrame, "          \
-		 "e.enabled, e.persistToCache, e.persistToDb, e.tags, " numbers ".firstSeenAt, " \
-		 numbers ".lastSeenAt, " numbers ".countPassed, " numbers ".countMuted, "        \
-		 numbers ".countSampled, " numbers ".countLimited, " numbers ".countFolded, "    \
-		 "e.sourceFile, e.sourceLine, e.family, e.policy, e.flagsVersion, e.flagsWriter"
-
 #define TOTAL(t) "(" t ".countPassed + " t ".countMuted + " t ".countSampled + " t \
 		 ".countLimited + " t ".countFolded)"
 
@@ -23,10 +13,10 @@ struct source {
 
 /* A tally may outlive its entry: then the entry's flags read as their defaults. */
 static const struct source sources[] = {
-	{ COLUMNS("e", "e"), " FROM entries e",
+	{ LF_STORE_COLUMNS, " FROM entries e",
 	  "sum(e.countPassed), sum(e.countMuted), sum(e.countSampled), sum(e.countLimited), "
 	  "sum(e.countFolded)", TOTAL("e"), "e" },
-	{ COLUMNS("t", "t"),
+	{ LF_STORE_COLUMNS_OF("t", "t"),
 	  " FROM temp.tally t LEFT JOIN entries e ON e.namespace = t.namespace AND e.hash = t.hash",
 	  "sum(t.countPassed), sum(t.countMuted), sum(t.countSampled), sum(t.countLimited), "
 	  "sum(t.countFolded)", TOTAL("t"), "t" },
@@ -65,6 +55,8 @@ static void append_order(char sql[SQL_MAX], size_t at, const struct lf_query *qu
 		at += (size_t)sprintf(sql + at, " ORDER BY %s DESC, ", from->total);
 	else if (query->order == LF_BY_LAST_SEEN)
 		at += (size_t)sprintf(sql + at, " ORDER BY %s.lastSeenAt DESC, ", from->key);
+	else if (query->order == LF_BY_FLAGS)
+		at = append(sql, at, " ORDER BY e.flagsChanged DESC, ");
 	else
 		at = append(sql, at, " ORDER BY ");
 	at += (size_t)sprintf(sql + at, "%s.namespace, %s.hash", from->key, from->key);
@@ -110,15 +102,14 @@ static bool flag_at(sqlite3_stmt *row, int column)
 	return sqlite3_column_type(row, column) == SQLITE_NULL || sqlite3_column_int(row, column);
 }
 
-/* Other programs may write to the store too: a negative count reads as none. */
-static uint64_t count_at(sqlite3_stmt *row, int column)
+uint64_t lf_store_count_at(sqlite3_stmt *row, int column)
 {
 	int64_t count = sqlite3_column_int64(row, column);
 
 	return count > 0 ? (uint64_t)count : 0;
 }
 
-static void read_row(sqlite3_stmt *row, struct lf_entry *out)
+void lf_store_read_row(sqlite3_stmt *row, struct lf_entry *out)
 {
 	*out = (struct lf_entry){
 		.hash = text_at(row, 0),
@@ -143,7 +134,7 @@ static void read_row(sqlite3_stmt *row, struct lf_entry *out)
 	if (!out->tags.len)
 		out->tags = (struct lf_text){ "[]", 2 };
 	for (int i = 0; i < LF_OUTCOME_COUNT; i++) {
-		out->counts[i] = count_at(row, 12 + i);
+		out->counts[i] = lf_store_count_at(row, 12 + i);
 		out->count_total += out->counts[i];
 	}
 }
@@ -164,7 +155,7 @@ int lf_store_each(struct lf_store *store, const struct lf_query *query,
 	if (rc < 0)
 		return rc;
 	while (rc == 0 && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-		read_row(statement, &entry);
+		lf_store_read_row(statement, &entry);
 		rc = each(arg, &entry);
 	}
 	if (rc == 0 && code != SQLITE_DONE)
@@ -189,9 +180,9 @@ int lf_store_totals(struct lf_store *store, const struct lf_query *query,
 	if (rc < 0)
 		return rc;
 	if (sqlite3_step(statement) == SQLITE_ROW) {
-		totals.entries = count_at(statement, 0);
+		totals.entries = lf_store_count_at(statement, 0);
 		for (int i = 0; i < LF_OUTCOME_COUNT; i++) {
-			totals.counts[i] = count_at(statement, 1 + i);
+			totals.counts[i] = lf_store_count_at(statement, 1 + i);
 			totals.count_total += totals.counts[i];
 		}
 		*out = totals;

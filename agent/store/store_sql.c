@@ -1,6 +1,32 @@
 /* The store's SQL, all of it but the queries that are put together in store_query.c. */
 #include "agent/store/internal.h"
 
+/* An entry's sequences.  The table keeps its implicit rowid: it is the second half of the index. */
+#define CHANGED "changed INTEGER NOT NULL DEFAULT 0"
+#define FLAGS_CHANGED "flagsChanged INTEGER NOT NULL DEFAULT 0"
+
+/* What came with schema 2. */
+#define TIERS_SQL                                                                             \
+	"CREATE INDEX entriesChanged ON entries (changed);"                                   \
+	/* What others than the present incarnation counted, in the entry's counts, too. */   \
+	"CREATE TABLE shares ("                                                               \
+	" namespace TEXT NOT NULL,"                                                           \
+	" hash TEXT NOT NULL,"                                                                \
+	" incarnation TEXT NOT NULL,"                                                         \
+	" countPassed INTEGER NOT NULL,"                                                      \
+	" countMuted INTEGER NOT NULL,"                                                       \
+	" countSampled INTEGER NOT NULL,"                                                     \
+	" countLimited INTEGER NOT NULL,"                                                     \
+	" countFolded INTEGER NOT NULL,"                                                      \
+	" PRIMARY KEY (namespace, hash, incarnation)) WITHOUT ROWID;"                         \
+	/* How far each tier was told, under which incarnation. */                            \
+	"CREATE TABLE tiers ("                                                                \
+	" name TEXT NOT NULL PRIMARY KEY,"                                                    \
+	" incarnation TEXT NOT NULL,"                                                         \
+	" epoch TEXT NOT NULL,"                                                               \
+	" sequence INTEGER NOT NULL) WITHOUT ROWID;"                                          \
+	"PRAGMA user_version = 2;"
+
 /* The application id is "LGFD"; it tells our file from any other SQLite database. */
 const char lf_store_schema_sql[] =
 	"CREATE TABLE entries ("
@@ -29,6 +55,8 @@ const char lf_store_schema_sql[] =
 	" policy TEXT,"
 	" flagsVersion INTEGER NOT NULL DEFAULT 0,"
 	" flagsWriter TEXT NOT NULL DEFAULT '',"
+	" " CHANGED ","
+	" " FLAGS_CHANGED ","
 	" PRIMARY KEY (namespace, hash));"
 	/* The agent asks for these at each look; a drain never touches the index. */
 	"CREATE INDEX entriesMuted ON entries (namespace, hash) WHERE enabled = 0;"
@@ -47,7 +75,17 @@ const char lf_store_schema_sql[] =
 	"INSERT INTO meta VALUES ('drainSequence', 0), ('incarnation', ''), ('machine', ''),"
 	" ('dev', 0), ('ino', 0);"
 	"PRAGMA application_id = 0x4c474644;"
-	"PRAGMA user_version = 1;";
+	TIERS_SQL;
+
+/* Every entry changed, as no tier was told of any.  The sequence itself stays: a copy of the file that
+ * counted it up here would claim commits that are another's. */
+const char lf_store_migrate_sql[] =
+	"ALTER TABLE entries ADD COLUMN " CHANGED ";"
+	"ALTER TABLE entries ADD COLUMN " FLAGS_CHANGED ";"
+	"UPDATE entries SET changed = max(1, (SELECT value FROM meta WHERE key = 'drainSequence'));"
+	"UPDATE entries SET flagsChanged = changed WHERE flagsVersion > 0 OR enabled = 0"
+	" OR persistToCache = 0 OR persistToDb = 0 OR tags <> '[]' OR policy IS NOT NULL;"
+	TIERS_SQL;
 
 /* What this connection added, for the summary of one run.  It holds its own texts, so that it
  * outlives a store that is replaced while the run goes on. */
@@ -68,17 +106,30 @@ const char lf_store_tally_sql[] =
 	ADD("countLimited", "?4") ", " ADD("countFolded", "?5") ", "                              \
 	"firstSeenAt = min(firstSeenAt, ?6), lastSeenAt = max(lastSeenAt, ?7)"
 #define OF_KEY " WHERE namespace = ?8 AND hash = ?9"
+#define OF_ENTRY " WHERE namespace = ?1 AND hash = ?2"
+#define COUNTS "countPassed, countMuted, countSampled, countLimited, countFolded"
+#define CHANGE "SELECT " LF_STORE_COLUMNS ", e.changed, e.flagsChanged, e.rowid FROM entries e"
+
+/* What of an entry is nobody's share: less than nothing only where another program wrote. */
+#define REST(column) "max(0, e." column " - ifnull(s." column ", 0))"
+
+/* Tags in their one spelling; NULL when they are no JSON array of strings. */
+#define PLAIN_TAGS(tags)                                                               \
+	"CASE WHEN json_valid(" tags ") AND json_type(" tags ") = 'array'"             \
+	" AND NOT EXISTS (SELECT 1 FROM json_each(" tags ") WHERE type <> 'text')"     \
+	" THEN (SELECT json_group_array(value) FROM json_each(" tags ")) END"
 
 static const char *const texts[LF_SQL_COUNT] = {
 	[LF_SQL_BEGIN] = "BEGIN IMMEDIATE",
+	[LF_SQL_BEGIN_READ] = "BEGIN",
 	[LF_SQL_COMMIT] = "COMMIT",
 	[LF_SQL_ROLLBACK] = "ROLLBACK",
-	[LF_SQL_ADD] = "UPDATE entries SET " ADD_ALL OF_KEY,
+	[LF_SQL_ADD] = "UPDATE entries SET changed = ?10, " ADD_ALL OF_KEY,
 	[LF_SQL_INSERT] = "INSERT INTO entries (countPassed, countMuted, countSampled, countLimited,"
 			  " countFolded, firstSeenAt, lastSeenAt, namespace, hash, method,"
-			  " messageTemplate, templateKind, topFrame)"
-			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
-			  " ON CONFLICT (namespace, hash) DO UPDATE SET " ADD_ALL,
+			  " messageTemplate, templateKind, topFrame, changed)"
+			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+			  " ON CONFLICT (namespace, hash) DO UPDATE SET changed = ?14, " ADD_ALL,
 	[LF_SQL_TALLY_ADD] = "UPDATE temp.tally SET " ADD_ALL OF_KEY,
 	[LF_SQL_TALLY_INSERT] = "INSERT INTO temp.tally SELECT namespace, hash, method,"
 				" messageTemplate, templateKind, topFrame, ?6, ?7, ?1, ?2, ?3, ?4, ?5"
@@ -89,13 +140,78 @@ static const char *const texts[LF_SQL_COUNT] = {
 	[LF_SQL_DATA_VERSION] = "PRAGMA data_version",
 	[LF_SQL_GET_ENABLED] = "SELECT enabled FROM entries WHERE namespace = ?1 AND hash = ?2",
 	[LF_SQL_SET_ENABLED] = "UPDATE entries SET enabled = ?3, flagsVersion = flagsVersion + 1,"
-			       " flagsWriter = ?4 WHERE namespace = ?1 AND hash = ?2",
+			       " flagsWriter = ?4, changed = ?5, flagsChanged = ?5" OF_ENTRY,
+	[LF_SQL_PLAIN_TAGS] = "SELECT " PLAIN_TAGS("?1"),
+	[LF_SQL_GET_FLAGS] = "SELECT (enabled <> 0) <> ?3 OR (persistToCache <> 0) <> ?4"
+			     " OR (persistToDb <> 0) <> ?5"
+			     " OR (tags <> ?6 AND " PLAIN_TAGS("tags") " IS NOT ?6)"
+			     " OR ifnull(policy, '') <> ?7, flagsVersion, flagsWriter FROM entries" OF_ENTRY,
+	[LF_SQL_SET_FLAGS] = "UPDATE entries SET enabled = ?3, persistToCache = ?4, persistToDb = ?5,"
+			     " tags = ifnull(?6, tags), policy = nullif(?7, ''), flagsVersion = ?8,"
+			     " flagsWriter = ?9, changed = ?10, flagsChanged = ?10" OF_ENTRY,
+	[LF_SQL_TOUCH_FLAGS] = "UPDATE entries SET changed = ?3, flagsChanged = ?3" OF_ENTRY,
+	[LF_SQL_INSERT_ENTRY] = "INSERT INTO entries (namespace, hash, enabled, persistToCache,"
+				" persistToDb, tags, policy, flagsVersion, flagsWriter, changed,"
+				" flagsChanged, method, messageTemplate, templateKind, topFrame,"
+				" firstSeenAt, lastSeenAt, sourceFile, sourceLine, family)"
+				" VALUES (?1, ?2, ?3, ?4, ?5, ifnull(?6, '[]'), nullif(?7, ''), ?8, ?9,"
+				" ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, nullif(?18, ''),"
+				" nullif(?19, 0), nullif(?20, ''))",
+	[LF_SQL_WIDEN] = "UPDATE entries SET firstSeenAt = min(firstSeenAt, ?3),"
+			 " lastSeenAt = max(lastSeenAt, ?4), sourceFile = ifnull(sourceFile, nullif(?5, '')),"
+			 " sourceLine = ifnull(sourceLine, nullif(?6, 0)),"
+			 " family = ifnull(family, nullif(?7, '')), changed = ?8" OF_ENTRY
+			 " AND (?3 < firstSeenAt OR ?4 > lastSeenAt OR (sourceFile IS NULL AND ?5 <> '')"
+			 " OR (sourceLine IS NULL AND ?6 <> 0) OR (family IS NULL AND ?7 <> ''))",
+	[LF_SQL_RAISE] = "UPDATE entries SET countPassed = countPassed + ?4,"
+			 " countMuted = countMuted + ?5, countSampled = countSampled + ?6,"
+			 " countLimited = countLimited + ?7, countFolded = countFolded + ?8,"
+			 " changed = ?3" OF_ENTRY,
+	[LF_SQL_ANY_SHARE] = "SELECT EXISTS (SELECT 1 FROM shares)",
+	[LF_SQL_EACH_SHARE] = "SELECT incarnation, " COUNTS " FROM shares" OF_ENTRY
+			      " ORDER BY incarnation",
+	[LF_SQL_GET_COUNTS] = "SELECT " COUNTS " FROM entries" OF_ENTRY,
+	[LF_SQL_GET_SHARE] = "SELECT " COUNTS " FROM shares" OF_ENTRY " AND incarnation = ?3",
+	[LF_SQL_PUT_SHARE] = "INSERT INTO shares VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+			     " ON CONFLICT DO UPDATE SET countPassed = ?4, countMuted = ?5,"
+			     " countSampled = ?6, countLimited = ?7, countFolded = ?8",
+	[LF_SQL_END_SHARES] = "INSERT INTO shares SELECT namespace, hash, ?1, passed, muted, sampled,"
+			      " limited, folded FROM (SELECT e.namespace, e.hash, " REST("countPassed")
+			      " AS passed, " REST("countMuted") " AS muted, " REST("countSampled")
+			      " AS sampled, " REST("countLimited") " AS limited, " REST("countFolded")
+			      " AS folded FROM entries e LEFT JOIN (SELECT namespace, hash,"
+			      " sum(countPassed) AS countPassed, sum(countMuted) AS countMuted,"
+			      " sum(countSampled) AS countSampled, sum(countLimited) AS countLimited,"
+			      " sum(countFolded) AS countFolded FROM shares GROUP BY namespace, hash) s"
+			      " ON s.namespace = e.namespace AND s.hash = e.hash)"
+			      " WHERE passed OR muted OR sampled OR limited OR folded ON CONFLICT"
+			      " DO UPDATE SET countPassed = countPassed + excluded.countPassed,"
+			      " countMuted = countMuted + excluded.countMuted,"
+			      " countSampled = countSampled + excluded.countSampled,"
+			      " countLimited = countLimited + excluded.countLimited,"
+			      " countFolded = countFolded + excluded.countFolded",
+	/* One statement with a row value would walk the first sequence from its beginning each time. */
+	[LF_SQL_REST_OF_CHANGED] = CHANGE " WHERE e.changed = ?1 AND e.rowid > ?2 ORDER BY e.rowid"
+				   " LIMIT ?3",
+	[LF_SQL_EACH_CHANGED] = CHANGE " WHERE e.changed > ?1 ORDER BY e.changed, e.rowid LIMIT ?3",
+	[LF_SQL_EACH_HOT] = CHANGE " ORDER BY e.changed DESC, e.countPassed + e.countMuted"
+			    " + e.countSampled + e.countLimited + e.countFolded DESC, e.rowid LIMIT ?3",
+	[LF_SQL_COUNT_CHANGED] = "SELECT count(*) FROM entries WHERE changed > ?1",
+	/* From one to the next in the index, however many entries each has. */
+	[LF_SQL_EACH_NAMESPACE] = "WITH RECURSIVE n(name) AS (SELECT min(namespace) FROM entries UNION ALL"
+				  " SELECT (SELECT min(namespace) FROM entries WHERE namespace > name)"
+				  " FROM n WHERE name IS NOT NULL)"
+				  " SELECT name FROM n WHERE name IS NOT NULL",
+	[LF_SQL_GET_TIER] = "SELECT epoch, sequence FROM tiers WHERE name = ?1 AND incarnation ="
+			    " (SELECT value FROM meta WHERE key = 'incarnation')",
+	[LF_SQL_PUT_TIER] = "INSERT INTO tiers SELECT ?1, value, ?2, ?3 FROM meta"
+			    " WHERE key = 'incarnation' ON CONFLICT (name) DO UPDATE"
+			    " SET incarnation = excluded.incarnation, epoch = ?2, sequence = ?3",
 	[LF_SQL_PUT_SEGMENT] = "INSERT INTO segments VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name)"
 			       " DO UPDATE SET directory = ?2, watermark = ?3, retired = ?4",
 	[LF_SQL_DROP_SEGMENT] = "DELETE FROM segments WHERE name = ?1",
 	[LF_SQL_EACH_SEGMENT] = "SELECT name, directory, watermark, retired FROM segments"
 				" WHERE ?1 IS NULL OR directory = ?1",
-	[LF_SQL_COUNT_DRAIN] = "UPDATE meta SET value = value + 1 WHERE key = 'drainSequence'",
 	[LF_SQL_GET_META] = "SELECT value FROM meta WHERE key = ?1",
 	[LF_SQL_SET_META] = "UPDATE meta SET value = ?2 WHERE key = ?1",
 	[LF_SQL_GET_INCARNATION] = "SELECT beganSequence, endedSequence FROM incarnations"
@@ -137,4 +253,10 @@ int lf_store_do(struct lf_store *store, enum lf_sql which, struct lf_error *err)
 void lf_store_bind(sqlite3_stmt *statement, int at, const char *text)
 {
 	(void)sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+}
+
+void lf_store_bind_text(sqlite3_stmt *statement, int at, struct lf_text text)
+{
+	(void)sqlite3_bind_text64(statement, at, text.data ? text.data : "", text.len, SQLITE_STATIC,
+				  SQLITE_UTF8);
 }

@@ -55,6 +55,11 @@ def chatters(logfold, build, tmp_path, *runs):
         assert job.stderr.read() == ""
 
 
+def schema_version():
+    header = (ROOT / "agent" / "store" / "store.h").read_text()
+    return int(re.search(r"LF_STORE_SCHEMA = (\d+)", header).group(1))
+
+
 class TestTogether:
     def test_two_runs_at_once_on_one_store_add_up_exactly(self, logfold, build, tmp_path):
         chatters(logfold, build, tmp_path, ("format", 300_000, ()), ("format", 200_000, ()))
@@ -279,7 +284,7 @@ class TestLost:
         refused = logfold("ls")
         assert refused.returncode != 0 and "newer" in refused.stderr
         with contextlib.closing(sqlite3.connect(logfold.store)) as connection:
-            connection.execute("PRAGMA user_version = 1")
+            connection.execute(f"PRAGMA user_version = {schema_version()}")
         assert listed(logfold) == (2, "")
 
 
@@ -302,7 +307,8 @@ class TestReadByOthers:
         outcomes = {"count" + how for how in ("Passed", "Muted", "Sampled", "Limited", "Folded")}
         columns = {row[1] for row in select(filled, "PRAGMA table_xinfo(entries)")}
         assert len(named) > 12 and named | outcomes <= columns
-        assert columns - named - outcomes == {"sourceFile", "sourceLine", "family", "policy"}
+        assert columns - named - outcomes == {"sourceFile", "sourceLine", "family", "policy",
+                                              "changed", "flagsChanged"}
 
     def test_count_total_is_the_sum_of_the_five_and_what_ls_shows(self, filled, logfold):
         rows = select(filled, "SELECT hash, countTotal, countPassed + countMuted + countSampled + "
@@ -318,9 +324,7 @@ class TestReadByOthers:
         assert shell.stdout.splitlines() == ["err <*>|6|6|0|1", "kept <*>|6|6|0|1", "noise <*>|6|3|3|0"]
 
     def test_the_schema_has_a_version_and_the_file_an_owner(self, filled):
-        header = (ROOT / "agent" / "store" / "store.h").read_text()
-        version = int(re.search(r"LF_STORE_SCHEMA = (\d+)", header).group(1))
-        assert select(filled, "PRAGMA user_version") == [(version,)]
+        assert select(filled, "PRAGMA user_version") == [(schema_version(),)]
         assert select(filled, "PRAGMA application_id") == [(int.from_bytes(b"LGFD", "big"),)]
         assert filled.stat().st_mode & 0o077 == 0, "messages may be confidential"
 
