@@ -129,6 +129,11 @@ static inline int lf_sys_fstat(int fd, struct stat *out)
 	return (int)lf_sys_call3(SYS_fstat, fd, (long)out, 0);
 }
 
+static inline int lf_sys_fchmod(int fd, mode_t mode)
+{
+	return (int)lf_sys_call3(SYS_fchmod, fd, (long)mode, 0);
+}
+
 /* Paths. */
 
 /* Writes no NUL, as readlinkat(2). */

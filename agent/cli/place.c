@@ -111,7 +111,7 @@ static int waits(void *arg, const char *path)
 	if (lf_rundir_open(&dir, path, LF_RUNDIR_EXISTING, NULL) < 0)
 		return 0;
 	if (lf_claim_covers(claim, dir) > 0 && lf_rundir_lock(dir, NULL) == 0) {
-		found = !lf_rundir_is_empty(dir);
+		found = !lf_rundir_is_empty(dir) && !lf_rundir_is_shared(dir);
 		lf_rundir_unlock(dir);
 	}
 	lf_rundir_close(dir);

@@ -95,8 +95,11 @@ int lf_adopt_one(const struct lf_claim *claim, struct lf_rundir *dir, struct lf_
 	int rc = lf_rundir_lock(dir, &err);
 
 	if (rc == 0) {
-		rc = drain(&adoption, dir, &err);
-		leave(dir);
+		/* Whom a daemon's directory counts, its configuration says. */
+		if (!lf_rundir_is_shared(dir)) {
+			rc = drain(&adoption, dir, &err);
+			leave(dir);
+		}
 		lf_rundir_unlock(dir);
 	}
 	/* One that is being removed is empty; another store may have been faster. */

@@ -29,6 +29,9 @@ struct lf_agent {
 	enum lf_agent_place place;
 	int interval_ms;
 	bool observe;
+	bool all_users;
+	bool (*accepts)(void *arg, uid_t uid, const char *namespace);
+	void *accepts_arg;
 	lf_control_handler request;
 	void *request_arg;
 	struct lf_store *store;
@@ -295,11 +298,26 @@ bool lf_agent_reply(struct lf_agent *agent, struct lf_control_ticket ticket, int
 
 /* ---- Opening ---- */
 
+static bool is_accepted(void *arg, uid_t uid, const char *namespace)
+{
+	const struct lf_agent *agent = arg;
+
+	return !agent->accepts || agent->accepts(agent->accepts_arg, uid, namespace);
+}
+
+void lf_agent_accept_anew(struct lf_agent *agent, void *accepts_arg)
+{
+	agent->accepts_arg = accepts_arg;
+	lf_drain_accept_anew(agent->drain);
+}
+
 static int open_drain(struct lf_rundir *dir, void *arg, struct lf_error *err)
 {
 	struct lf_agent *agent = arg;
 	struct lf_drain_options options = {
 		.reporter = agent->reporter,
+		.accepts = is_accepted,
+		.accepts_arg = agent,
 		.tally = true,
 		.observe_for = agent->observe ? agent->claim.store : NULL,
 	};
@@ -319,6 +337,8 @@ static int open_base(struct lf_agent *agent, struct lf_error *err)
 		(void)nanosleep(&pause, NULL);
 		rc = lf_rundir_lock(agent->dir, err);
 	}
+	if (rc == 0)
+		rc = lf_rundir_share(agent->dir, agent->all_users, err);
 	return rc < 0 ? rc : open_drain(agent->dir, agent, err);
 }
 
@@ -343,7 +363,7 @@ static void open_control(struct lf_agent *agent)
 {
 	struct lf_error err;
 
-	if (lf_control_listen(&agent->control, lf_rundir_fd(agent->dir), false, handle_request, agent,
+	if (lf_control_listen(&agent->control, lf_rundir_fd(agent->dir), agent->all_users, handle_request, agent,
 	                      &err) < 0)
 		lf_say(&agent->reporter, "in run directory '%s', %s", lf_rundir_path(agent->dir), err.text);
 }
@@ -371,6 +391,9 @@ int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
 	agent->reporter = options->reporter;
 	agent->place = options->place;
 	agent->observe = options->observe;
+	agent->all_users = options->all_users;
+	agent->accepts = options->accepts;
+	agent->accepts_arg = options->accepts_arg;
 	agent->request = options->request;
 	agent->request_arg = options->request_arg;
 	agent->interval_ms = options->interval_ms ? (int)options->interval_ms : LF_DRAIN_INTERVAL_MS;

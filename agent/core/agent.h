@@ -20,6 +20,7 @@
 #define LOGFOLD_CORE_AGENT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "agent/core/control.h"
 #include "agent/core/reporter.h"
@@ -43,6 +44,10 @@ struct lf_agent_options {
 	                         * agent of that store */
 	unsigned interval_ms;   /* 0: LF_DRAIN_INTERVAL_MS */
 	struct lf_reporter reporter;
+	bool all_users;         /* the base directory is for the processes of every user */
+	/* lf_drain_options.accepts */
+	bool (*accepts)(void *arg, uid_t uid, const char *namespace);
+	void *accepts_arg;
 	/* Answers the requests that the agent does not know itself; NULL: there are none. */
 	lf_control_handler request;
 	void *request_arg;
@@ -58,6 +63,9 @@ const char *lf_agent_run_dir(const struct lf_agent *agent);
 
 /* The agent's own connection: for queries between two calls of the agent. */
 struct lf_store *lf_agent_store(struct lf_agent *agent);
+
+/* From now on options.accepts, with this argument, decides anew whom the agent counts. */
+void lf_agent_accept_anew(struct lf_agent *agent, void *accepts_arg);
 
 /* Answers a request that options.request put off (LF_CONTROL_LATER), as lf_control_reply() does. */
 bool lf_agent_reply(struct lf_agent *agent, struct lf_control_ticket ticket, int rc,

@@ -41,6 +41,7 @@ void lf_drain_close(struct lf_drain *drain)
 	if (!drain)
 		return;
 	lf_drain_forget(drain, is_any);
+	lf_drain_users_close(drain);
 	free(drain->segments);
 	free(drain);
 }
@@ -55,6 +56,7 @@ int lf_drain_open(struct lf_drain **out, struct lf_rundir *dir, struct lf_store 
 		return lf_fail(err, -ENOMEM, "there is no memory to drain '%s'", lf_rundir_path(dir));
 	drain->dir = dir;
 	drain->options = *options;
+	drain->shared = lf_rundir_is_shared(dir);
 	lf_host_read(&drain->host);
 	(void)snprintf(drain->store_path, sizeof(drain->store_path), "%s",
 	               options->observe_for ? options->observe_for : lf_store_path(store));
@@ -92,7 +94,9 @@ void lf_drain_quarantine(struct lf_drain *drain, const char *name, const char *r
 	const struct lf_reporter *reporter = &drain->options.reporter;
 	const char *path = lf_rundir_path(drain->dir);
 
-	if (drain->options.observe_for)
+	if (!lf_drain_keeps_quarantined(drain, name))
+		(void)unlinkat(lf_rundir_segments_fd(drain->dir), name, 0);
+	else if (drain->options.observe_for)
 		lf_say(reporter, "segment '%s/segments/%s' is not counted: %s", path, name, reason);
 	else if (renameat(lf_rundir_segments_fd(drain->dir), name,
 	                  lf_rundir_quarantine_fd(drain->dir), name) == 0)

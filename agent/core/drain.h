@@ -16,6 +16,8 @@
 #ifndef LOGFOLD_CORE_DRAIN_H
 #define LOGFOLD_CORE_DRAIN_H
 
+#include <sys/types.h>
+
 #include "agent/core/reporter.h"
 #include "agent/core/rundir.h"
 #include "agent/store/store.h"
@@ -39,8 +41,22 @@ struct lf_drain_hooks {
 	void *arg;
 };
 
+/* In a directory for many users: what one of them, and all of them together, may have there.  What is
+ * more waits, uncounted, until there is less.  The agent's own user and root are not bounded. */
+enum {
+	LF_DRAIN_USER_SEGMENTS = 4096,
+	LF_DRAIN_USER_BYTES = 256 * 1024 * 1024, /* the agent's memory is up to 1.6 times that */
+	LF_DRAIN_ALL_SEGMENTS = 16384,
+	LF_DRAIN_ALL_BYTES = 1024 * 1024 * 1024,
+	LF_DRAIN_USER_QUARANTINED = 16, /* what is worse than these goes without a word */
+};
+
 struct lf_drain_options {
 	struct lf_reporter reporter;
+	/* Whether what this user counts in this namespace is counted; NULL: all is.  What is not is told
+	 * once, left alone, and removed when its owner is dead. */
+	bool (*accepts)(void *arg, uid_t uid, const char *namespace);
+	void *accepts_arg;
 	bool tally;                         /* LF_ADD_TALLY */
 	const char *observe_for;            /* not NULL: the store is only in memory, and this is the path of
 	                                     * the one that a later agent shall drain into.  Nothing is
@@ -64,6 +80,9 @@ LF_MUST_CHECK int lf_drain_rebase(struct lf_drain *drain, struct lf_store *store
  * segments.  What concerns one segment alone is told to the reporter and is no failure. */
 LF_MUST_CHECK int lf_drain_run(struct lf_drain *drain, struct lf_store *store,
                                struct lf_error *err);
+
+/* options.accepts may say something else from now on. */
+void lf_drain_accept_anew(struct lf_drain *drain);
 
 /* The store's drain sequence after the last commit of this drain. */
 uint64_t lf_drain_sequence(const struct lf_drain *drain);

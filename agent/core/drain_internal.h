@@ -15,6 +15,27 @@ enum lf_drain_work {
 	LF_WORK_FORGET, /* the file is gone: so is the row */
 };
 
+enum lf_drain_admission {
+	LF_DRAIN_UNASKED,
+	LF_DRAIN_ACCEPTED,
+	LF_DRAIN_NOT_ACCEPTED,
+};
+
+/* Somebody else than the agent's own user and root. */
+struct lf_drain_user {
+	uid_t uid;
+	unsigned segments, quarantined;
+	uint64_t bytes;
+	bool told;
+	struct lf_drain_user *next;
+};
+
+/* A pair that is not counted, and that was told. */
+struct lf_drain_stranger {
+	uid_t uid;
+	char namespace[LF_NAMESPACE_MAX + 1];
+};
+
 struct lf_drain_segment {
 	char name[LF_SEGMENT_NAME_MAX];
 	struct lf_process_id owner;
@@ -28,6 +49,10 @@ struct lf_drain_segment {
 	bool broken;  /* what lf_drain_add() failed on was the segment, not the store */
 	bool in_store; /* it has a row there */
 	bool over;    /* file and row are gone */
+	enum lf_drain_admission admission;
+	char namespace[LF_NAMESPACE_MAX + 1]; /* that was asked for; it does not change */
+	struct lf_drain_user *user; /* NULL: not of a stranger, or not counted among his */
+	uint64_t bytes;             /* as they were added to the user's */
 };
 
 struct lf_drain {
@@ -41,6 +66,11 @@ struct lf_drain {
 	struct lf_drain_segment **segments; /* sorted by name */
 	unsigned without_room;              /* processes found in this drain that could not count */
 	bool stamp_failed;                  /* and that was told */
+	bool shared;                        /* segments of any user may lie here */
+	struct lf_drain_user *users;
+	struct lf_drain_user all;           /* the sum of them */
+	struct lf_drain_stranger *strangers;
+	size_t strangers_count;
 };
 
 /* drain.c */
@@ -56,6 +86,19 @@ struct lf_drain_segment *lf_drain_learn(struct lf_drain *drain, const char *name
 void lf_drain_forget(struct lf_drain *drain, bool (*is_over)(const struct lf_drain_segment *));
 /* Looks which files are there. */
 int lf_drain_list(struct lf_drain *drain, struct lf_error *err);
+
+/* drain_users.c: what many users may do in one directory */
+void lf_drain_users_close(struct lf_drain *drain);
+/* Whether the segment's file, as it is now, fits into what its owner may have; tells once. */
+bool lf_drain_admits(struct lf_drain *drain, struct lf_drain_segment *segment);
+/* It is no longer there, or no longer looked at. */
+void lf_drain_release(struct lf_drain *drain, struct lf_drain_segment *segment);
+/* Whether another broken file of this owner is kept and told; else it is to be removed. */
+bool lf_drain_keeps_quarantined(struct lf_drain *drain, const char *name);
+/* Whether the segment is to be counted, once its header was read; -EBADMSG with the reason when its
+ * namespace is another one than before. */
+LF_MUST_CHECK int lf_drain_is_accepted(struct lf_drain *drain, struct lf_drain_segment *segment,
+                                       bool *accepted, struct lf_error *err);
 
 /* drain_stamp.c: whose directory it is, and how far it was drained */
 int lf_drain_attach(struct lf_drain *drain, struct lf_store *store, struct lf_error *err);

@@ -18,6 +18,7 @@ void lf_drain_refuse(struct lf_drain *drain, struct lf_drain_segment *segment, c
 {
 	segment->refused = true;
 	segment->work = LF_WORK_NONE;
+	lf_drain_release(drain, segment);
 	if (segment->reader)
 		lf_reader_rest(segment->reader);
 	lf_drain_quarantine(drain, segment->name, reason);
@@ -139,7 +140,23 @@ static bool is_readable(struct lf_drain *drain, struct lf_drain_segment *segment
 		lf_drain_refuse(drain, segment, "its name is not a segment's");
 		return false;
 	}
-	return lf_reader_new(&segment->reader, segment->name) == 0;
+	return lf_reader_new(&segment->reader, segment->name,
+	                     drain->shared ? LF_READER_ANYBODY : LF_READER_OURS) == 0;
+}
+
+/* True when it is to be counted.  What is not goes with its owner. */
+static bool is_accepted(struct lf_drain *drain, struct lf_drain_segment *segment, bool dead)
+{
+	struct lf_error err;
+	bool accepted;
+
+	if (lf_drain_is_accepted(drain, segment, &accepted, &err) < 0) {
+		lf_drain_refuse(drain, segment, err.text);
+		return false;
+	}
+	if (!accepted && dead && !drain->options.observe_for)
+		(void)unlinkat(lf_rundir_segments_fd(drain->dir), segment->name, 0);
+	return accepted;
 }
 
 static enum lf_drain_work judge(struct lf_drain *drain, struct lf_drain_segment *segment, bool dead)
@@ -172,7 +189,8 @@ void lf_drain_examine(struct lf_drain *drain, struct lf_drain_segment *segment)
 		return;
 	else if (segment->retired)
 		segment->work = drain->options.observe_for ? LF_WORK_NONE : LF_WORK_REMOVE;
-	else if (is_readable(drain, segment) && read_all(drain, segment, &dead))
+	else if (lf_drain_admits(drain, segment) && is_readable(drain, segment) &&
+	         read_all(drain, segment, &dead) && is_accepted(drain, segment, dead))
 		segment->work = judge(drain, segment, dead);
 	if (segment->work != LF_WORK_ADD && segment->work != LF_WORK_FINISH && segment->reader)
 		lf_reader_rest(segment->reader);

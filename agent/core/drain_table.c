@@ -78,6 +78,7 @@ void lf_drain_forget(struct lf_drain *drain, bool (*is_over)(const struct lf_dra
 			drain->segments[kept++] = segment;
 			continue;
 		}
+		lf_drain_release(drain, segment);
 		lf_reader_free(segment->reader);
 		lf_counters_fini(&segment->drained);
 		free(segment);

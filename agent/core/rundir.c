@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/map/flags.h"
 #include "agent/map/run_dir.h"
 
 #define LOCK "lock"
@@ -24,6 +25,7 @@ enum {
 
 struct lf_rundir {
 	int fd, lock_fd, segments_fd, quarantine_fd; /* -1: not open */
+	bool shared;
 	char path[PATH_MAX];
 };
 
@@ -131,7 +133,7 @@ int lf_rundir_base(char out[PATH_MAX], struct lf_error *err)
 {
 	const char *named = getenv(LF_RUNDIR_ENV);
 	char path[PATH_MAX];
-	int rc = lf_run_dir_find(path, named, getenv("XDG_RUNTIME_DIR"));
+	int rc = lf_run_dir_find(path, named, getenv("XDG_RUNTIME_DIR"), LF_RUN_DIR_OWN);
 
 	if (rc < 0)
 		return explain(named, rc, err);
@@ -151,7 +153,7 @@ int lf_rundir_open(struct lf_rundir **out, const char *path, enum lf_rundir_mode
 
 	if (!dir)
 		return lf_fail(err, -ENOMEM, "there is no memory for run directory '%s'", path);
-	*dir = (struct lf_rundir){ -1, -1, -1, -1, "" };
+	*dir = (struct lf_rundir){ -1, -1, -1, -1, false, "" };
 	rc = dir->fd = open_checked(path, mode, err);
 	if (rc >= 0 && !realpath(path, dir->path))
 		rc = lf_fail(err, -errno, "run directory '%s' is out of reach: %s", path,
@@ -196,6 +198,14 @@ static int cannot_lock(const struct lf_rundir *dir, int why, struct lf_error *er
 	                          " to another file system", dir->path, strerror(why));
 }
 
+static bool has_shared_segments(const struct lf_rundir *dir)
+{
+	struct stat st;
+
+	return fstat(dir->segments_fd, &st) == 0 &&
+	       (st.st_mode & 07777) == LF_SEGMENTS_SHARED_MODE;
+}
+
 int lf_rundir_lock(struct lf_rundir *dir, struct lf_error *err)
 {
 	int rc = 0;
@@ -214,6 +224,8 @@ int lf_rundir_lock(struct lf_rundir *dir, struct lf_error *err)
 		rc = open_below(dir, LF_QUARANTINE_DIR, &dir->quarantine_fd, err);
 	if (rc < 0)
 		lf_rundir_unlock(dir);
+	else
+		dir->shared = has_shared_segments(dir);
 	return rc;
 }
 
@@ -222,6 +234,59 @@ void lf_rundir_unlock(struct lf_rundir *dir)
 	close_fd(&dir->segments_fd);
 	close_fd(&dir->quarantine_fd);
 	close_fd(&dir->lock_fd); /* last, as it lets others in */
+}
+
+/* ---- For many users ---- */
+
+bool lf_rundir_is_shared(const struct lf_rundir *dir)
+{
+	return dir->shared;
+}
+
+/* A table that a process finds missing it does without for all its life, so it is there first. */
+static int share_flags(const struct lf_rundir *dir)
+{
+	int rc;
+	struct lf_flags *flags = lf_flags_map(dir->fd, 1, &rc);
+
+	if (!flags)
+		return rc;
+	lf_flags_unmap(flags);
+	return fchmodat(dir->fd, LF_FLAGS_FILE, 0644, 0) < 0 ? -errno : 0;
+}
+
+/* The base last: until then nobody else can reach what is in it. */
+static int open_to_all(const struct lf_rundir *dir)
+{
+	int rc = share_flags(dir);
+
+	if (rc < 0)
+		return rc;
+	/* The kernel drops setgid in silence where the group is not the caller's: then it is not shared. */
+	if (fchown(dir->segments_fd, (uid_t)-1, getegid()) < 0 ||
+	    fchmod(dir->segments_fd, LF_SEGMENTS_SHARED_MODE) < 0)
+		return -errno;
+	if (!has_shared_segments(dir))
+		return -EPERM;
+	return fchmod(dir->fd, 0755) < 0 ? -errno : 0;
+}
+
+static int keep_others_out(const struct lf_rundir *dir)
+{
+	return fchmod(dir->fd, 0700) < 0 || fchmod(dir->segments_fd, 0700) < 0 ? -errno : 0;
+}
+
+int lf_rundir_share(struct lf_rundir *dir, bool shared, struct lf_error *err)
+{
+	int rc = shared ? open_to_all(dir) : dir->shared ? keep_others_out(dir) : 0;
+
+	if (rc < 0)
+		return lf_fail(err, rc, "run directory '%s' cannot be %s (%s): set run_dir in agent.toml to "
+		                        "another file system", dir->path,
+		               shared ? "opened to all users" : "closed to other users", strerror(-rc));
+	/* Theirs may still be there. */
+	dir->shared |= shared;
+	return 0;
 }
 
 void lf_rundir_close(struct lf_rundir *dir)

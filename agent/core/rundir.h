@@ -19,7 +19,8 @@ struct lf_rundir;
 #define LF_RUNDIR_ENV "LOGFOLD_RUN_DIR"
 #define LF_RUNDIR_OWN_PREFIX "run-"
 
-/* Finds and, where needed, creates the base directory; its real path. */
+/* Finds and, where needed, creates the base directory; its real path.  Our own user's: what the daemon
+ * of another user holds for everybody is not ours to work in. */
 LF_MUST_CHECK int lf_rundir_base(char out[PATH_MAX], struct lf_error *err);
 
 enum lf_rundir_mode {
@@ -37,6 +38,14 @@ LF_MUST_CHECK int lf_rundir_create_own(struct lf_rundir **out, const char *base,
                                        int (*prepare)(struct lf_rundir *dir, void *arg,
                                                       struct lf_error *err),
                                        void *arg, struct lf_error *err);
+
+/* Whether segments of any user may lie in it; only while locked.  Such a directory is the daemon's that
+ * made it so, and nobody else drains it: only that one knows whom it counts. */
+bool lf_rundir_is_shared(const struct lf_rundir *dir);
+
+/* Opens the directory to all users, or keeps them out from now on; while locked.  What others put there
+ * stays.  Shared: the base is 0755, `segments` 3733, `flags` (made here) 0644, all else closed. */
+LF_MUST_CHECK int lf_rundir_share(struct lf_rundir *dir, bool shared, struct lf_error *err);
 
 /* Locks the directory and makes what is missing below it (segments/, quarantine/).  -EBUSY when
  * another agent holds the lock, -ENOENT when the directory has just been removed. */

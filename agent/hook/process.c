@@ -8,6 +8,7 @@
 #include "agent/hook/libc.h"
 #include "agent/map/run_dir.h"
 #include "hashing/decimal.h"
+#include "hashing/hex.h"
 #include "hashing/sys.h"
 
 /* Stands for the state of a process that could not make a map: not tried again on every call.  Its
@@ -26,6 +27,7 @@ static struct {
 	bool off;   /* LOGFOLD_DISABLE */
 	bool debug; /* LOGFOLD_DEBUG */
 	char namespace[LF_NAMESPACE_MAX + 1];
+	uint64_t run_id;
 	char run_dir_given[PATH_MAX];
 	char xdg_runtime_dir[PATH_MAX];
 } settings;
@@ -45,6 +47,23 @@ static bool is_namespace(const char *name)
 	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == len;
 }
 
+/* LOGFOLD_RUN_ID: 16 hex digits; 0 where it is none. */
+static uint64_t read_run_id(const char *text)
+{
+	uint64_t id = 0;
+
+	if (!text || strlen(text) != 16)
+		return 0;
+	for (; *text; text++) {
+		int digit = lf_hex_digit(*text);
+
+		if (digit < 0)
+			return 0;
+		id = id << 4 | (unsigned)digit;
+	}
+	return id;
+}
+
 static void keep(char *out, size_t size, const char *value)
 {
 	if (value && strlen(value) < size)
@@ -57,6 +76,7 @@ static void read_settings(void)
 
 	settings.off = is_on("LOGFOLD_DISABLE");
 	settings.debug = is_on("LOGFOLD_DEBUG");
+	settings.run_id = read_run_id(secure_getenv("LOGFOLD_RUN_ID"));
 	keep(settings.namespace, sizeof(settings.namespace),
 	     namespace && is_namespace(namespace) ? namespace : LF_NAMESPACE_DEFAULT);
 	keep(settings.run_dir_given, sizeof(settings.run_dir_given),
@@ -129,11 +149,13 @@ static int fill(struct lf_process *process)
 	struct lf_map_options options = {
 		.run_dir = run_dir,
 		.namespace = settings.namespace,
+		.run_id = settings.run_id,
 	};
 	int rc;
 
 	_Static_assert(sizeof(process->scratches[0].masked) >= PATH_MAX, "a path fits");
-	rc = lf_run_dir_find(run_dir, settings.run_dir_given, settings.xdg_runtime_dir);
+	rc = lf_run_dir_find(run_dir, settings.run_dir_given, settings.xdg_runtime_dir,
+	                     LF_RUN_DIR_SHARED);
 	if (rc < 0) {
 		debug_say("the run directory", rc);
 		return rc;

@@ -32,6 +32,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "logfold/entry.h"
@@ -119,8 +120,13 @@ struct lf_segment {
 	_Atomic lf_ref tails[LF_TAILS]; /* struct lf_tail; 0: not allocated */
 	char namespace[LF_NAMESPACE_MAX + 8]; /* NUL-terminated */
 	char program[64];               /* basename of the executable, NUL-terminated, maybe cut */
+	uint64_t run_id;                /* LOGFOLD_RUN_ID; 0: none.  Behind the rest, where a segment of an
+	                                 * older program has zeros */
 };
 _Static_assert(sizeof(struct lf_segment) <= 512, "the header outgrew its room");
+_Static_assert(offsetof(struct lf_segment, program) + 64 == offsetof(struct lf_segment, run_id) &&
+               sizeof(struct lf_segment) == offsetof(struct lf_segment, run_id) + 8,
+               "shared layout changed: raise LF_SEGMENT_LAYOUT");
 
 enum {
 	LF_SEGMENT_HEADER_BYTES = 512, /* chunk 0's slots begin here */

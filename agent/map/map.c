@@ -47,6 +47,8 @@ uint64_t lf_map_hash(struct lf_text text)
 
 int lf_map_create(struct lf_map **out, const struct lf_map_options *options)
 {
+	const struct lf_segment_facts facts = { options->namespace, options->owner_pid,
+		                                options->run_id };
 	struct lf_map *map;
 	void *memory;
 	int rc = lf_sys_mmap(NULL, sizeof(*map), PROT_READ | PROT_WRITE,
@@ -55,8 +57,7 @@ int lf_map_create(struct lf_map **out, const struct lf_map_options *options)
 	if (rc < 0)
 		return rc;
 	map = memory;
-	rc = lf_segment_file_create(&map->file, options->run_dir, options->namespace,
-	                            options->owner_pid, &map->segment);
+	rc = lf_segment_file_create(&map->file, options->run_dir, &facts, &map->segment);
 	if (rc < 0) {
 		(void)lf_sys_munmap(map, sizeof(*map));
 		return rc;

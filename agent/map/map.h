@@ -26,6 +26,7 @@ struct lf_map_options {
 	const char *namespace; /* checked by the caller */
 	uint32_t entries_max;  /* 0: LF_ENTRIES_DEFAULT */
 	uint32_t owner_pid;    /* whose life the segment's is; 0: the caller's */
+	uint64_t run_id;       /* of the `logfold run` that it belongs to; 0: none */
 };
 
 /* Reserves the first chunk before it is mapped.  -ENOSPC leaves an empty file behind, so that the

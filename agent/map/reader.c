@@ -28,6 +28,7 @@ struct lf_reader {
 	int fd; /* -1 while at rest */
 	struct stat st;
 	bool known; /* `st` is of the file that was read before */
+	enum lf_reader_owner owner;
 	uint32_t chunks;
 	struct chunk_facts *chunk;
 	struct lf_counters counters;
@@ -35,7 +36,7 @@ struct lf_reader {
 	char name[LF_SEGMENT_NAME_MAX];
 };
 
-int lf_reader_new(struct lf_reader **out, const char *name)
+int lf_reader_new(struct lf_reader **out, const char *name, enum lf_reader_owner owner)
 {
 	struct lf_reader *reader;
 
@@ -45,6 +46,7 @@ int lf_reader_new(struct lf_reader **out, const char *name)
 	if (!reader)
 		return -ENOMEM;
 	reader->fd = -1;
+	reader->owner = owner;
 	memcpy(reader->name, name, strlen(name));
 	*out = reader;
 	return 0;
@@ -88,6 +90,8 @@ struct lf_reader_header lf_reader_header(const struct lf_reader *reader)
 		.namespace = reader->header.namespace,
 		.pid_namespace = reader->header.pid_namespace,
 		.created_ms = reader->header.created_ms,
+		.run_id = reader->header.run_id,
+		.uid = reader->st.st_uid,
 	};
 }
 
@@ -151,8 +155,13 @@ static int check_file(struct lf_reader *reader, struct lf_error *err)
 		return lf_fail(err, -errno, "it cannot be examined: %s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return bad("it is not a regular file", err);
-	if (st.st_uid != geteuid() && geteuid() != 0)
+	if (reader->owner == LF_READER_OURS && st.st_uid != geteuid() && geteuid() != 0)
 		return bad("it belongs to another user", err);
+	/* A link to somebody else's segment would count it a second time. */
+	if (reader->owner == LF_READER_ANYBODY && st.st_nlink > 1)
+		return bad("the file has other names", err);
+	if (reader->known && st.st_uid != reader->st.st_uid)
+		return bad("its owner changed", err);
 	if (reader->known && (st.st_dev != reader->st.st_dev || st.st_ino != reader->st.st_ino))
 		return bad("it was replaced by another file", err);
 	if (st.st_size > (off_t)LF_CHUNKS_MAX * LF_CHUNK_BYTES)

@@ -12,13 +12,21 @@
 #ifndef LOGFOLD_MAP_READER_H
 #define LOGFOLD_MAP_READER_H
 
+#include <sys/types.h>
+
 #include "agent/map/counters.h"
 #include "agent/map/layout.h"
 
 struct lf_reader;
 
+enum lf_reader_owner {
+	LF_READER_OURS,   /* only our own user's files; root reads any */
+	LF_READER_ANYBODY, /* of a shared directory: any user's, as long as it has this one name only */
+};
+
 /* No file is touched yet. */
-LF_MUST_CHECK int lf_reader_new(struct lf_reader **out, const char *name);
+LF_MUST_CHECK int lf_reader_new(struct lf_reader **out, const char *name,
+                                enum lf_reader_owner owner);
 void lf_reader_free(struct lf_reader *reader); /* NULL is fine */
 
 /* Opens the file below `dirfd` and reads all that is new.  The file stays open for the calls below
@@ -44,6 +52,8 @@ struct lf_reader_header {
 	const char *namespace;
 	uint64_t pid_namespace;
 	uint64_t created_ms;
+	uint64_t run_id; /* 0: none */
+	uid_t uid;       /* not the header's word: the file's owner */
 };
 struct lf_reader_header lf_reader_header(const struct lf_reader *reader);
 

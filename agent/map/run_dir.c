@@ -5,44 +5,115 @@
 #include "hashing/decimal.h"
 #include "hashing/sys.h"
 
-/* The directory as an fd, made where it is missing and safe to use, or a negative errno. */
-static int open_own(int at, const char *path)
+static bool is_written_by_others(const struct stat *st)
+{
+	return st->st_mode & (S_IWGRP | S_IWOTH);
+}
+
+static int make(int at, const char *path)
+{
+	int rc = lf_sys_mkdirat(at, path, 0700);
+
+	return rc == -EEXIST ? 0 : rc;
+}
+
+/* An fd that only names the directory: a shared one cannot be opened to be read. */
+static int open_dir(int at, const char *path, struct stat *st)
+{
+	int fd = lf_sys_openat(at, path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	int rc = fd < 0 ? fd : lf_sys_fstat(fd, st);
+
+	if (fd >= 0 && rc < 0)
+		(void)lf_sys_close(fd);
+	return rc < 0 ? rc : fd;
+}
+
+static int judge(const struct stat *base, const struct stat *segments, enum lf_run_dir_kind *kind)
+{
+	if (is_written_by_others(base) || segments->st_uid != base->st_uid)
+		return -EPERM;
+	if ((segments->st_mode & 07777) == LF_SEGMENTS_SHARED_MODE)
+		*kind = LF_RUN_DIR_SHARED;
+	else if (base->st_uid == lf_sys_geteuid() && !is_written_by_others(segments))
+		*kind = LF_RUN_DIR_OWN;
+	else
+		return -EPERM;
+	return 0;
+}
+
+int lf_run_dir_open_segments(const char *path, enum lf_run_dir_kind *kind)
+{
+	struct stat base_st, st;
+	int rc, segments, base = open_dir(AT_FDCWD, path, &base_st);
+
+	if (base < 0)
+		return base;
+	segments = open_dir(base, LF_SEGMENTS_DIR, &st);
+	(void)lf_sys_close(base);
+	if (segments < 0)
+		return segments;
+	rc = judge(&base_st, &st, kind);
+	if (rc == 0)
+		return segments;
+	(void)lf_sys_close(segments);
+	return rc;
+}
+
+/* Makes nothing in what is somebody else's. */
+static int make_missing(const char *path)
 {
 	struct stat st;
-	int fd, rc = lf_sys_mkdirat(at, path, 0700);
+	int fd, rc = make(AT_FDCWD, path);
 
-	if (rc < 0 && rc != -EEXIST)
+	if (rc < 0)
 		return rc;
-	fd = lf_sys_openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+	fd = open_dir(AT_FDCWD, path, &st);
 	if (fd < 0)
 		return fd;
-	rc = lf_sys_fstat(fd, &st);
-	if (rc == 0 && (st.st_uid != lf_sys_geteuid() || (st.st_mode & (S_IWGRP | S_IWOTH))))
-		rc = -EPERM;
-	if (rc < 0) {
-		(void)lf_sys_close(fd);
+	if (st.st_uid == lf_sys_geteuid())
+		rc = is_written_by_others(&st) ? -EPERM : make(fd, LF_SEGMENTS_DIR);
+	(void)lf_sys_close(fd);
+	return rc;
+}
+
+static int make_and_check(const char *path, enum lf_run_dir_kind *kind)
+{
+	int fd, rc = make_missing(path);
+
+	if (rc < 0)
 		return rc;
-	}
-	return fd;
+	fd = lf_run_dir_open_segments(path, kind);
+	if (fd < 0)
+		return fd;
+	(void)lf_sys_close(fd);
+	return 0;
 }
 
 int lf_run_dir_make(const char *path)
 {
-	int segments, fd = open_own(AT_FDCWD, path);
+	enum lf_run_dir_kind kind;
 
-	if (fd < 0)
-		return fd;
-	segments = open_own(fd, LF_SEGMENTS_DIR);
-	(void)lf_sys_close(fd);
-	if (segments < 0)
-		return segments;
-	(void)lf_sys_close(segments);
-	return 0;
+	return make_and_check(path, &kind);
 }
 
-static int try_path(char out[PATH_MAX], const char *base, const char *tail)
+/* A directory that is our own is one of ours, shared or not. */
+static bool is_ours(const char *path)
+{
+	struct stat st;
+	int fd = open_dir(AT_FDCWD, path, &st);
+
+	if (fd >= 0)
+		(void)lf_sys_close(fd);
+	return fd >= 0 && st.st_uid == lf_sys_geteuid();
+}
+
+/* -EREMOTE: it is good, but somebody else's. */
+static int try_path(char out[PATH_MAX], const char *base, const char *tail,
+                    enum lf_run_dir_kind accepted)
 {
 	size_t base_len = strlen(base), tail_len = strlen(tail);
+	enum lf_run_dir_kind kind;
+	int rc;
 
 	if (base[0] != '/')
 		return -EINVAL;
@@ -50,19 +121,27 @@ static int try_path(char out[PATH_MAX], const char *base, const char *tail)
 		return -ENAMETOOLONG;
 	memcpy(out, base, base_len);
 	memcpy(out + base_len, tail, tail_len + 1);
-	return lf_run_dir_make(out);
+	rc = make_and_check(out, &kind);
+	if (rc == 0 && kind == LF_RUN_DIR_SHARED && accepted == LF_RUN_DIR_OWN && !is_ours(out))
+		rc = -EREMOTE;
+	return rc;
 }
 
-int lf_run_dir_find(char out[PATH_MAX], const char *given, const char *xdg)
+int lf_run_dir_find(char out[PATH_MAX], const char *given, const char *xdg,
+                    enum lf_run_dir_kind accepted)
 {
 	char own[32] = "/logfold-";
 
-	if (given && *given)
-		return try_path(out, given, "");
-	if (try_path(out, "/run", "/logfold") == 0)
+	if (given && *given) {
+		int rc = try_path(out, given, "", accepted);
+
+		if (rc != -EREMOTE)
+			return rc;
+	}
+	if (try_path(out, "/run", "/logfold", accepted) == 0)
 		return 0;
-	if (xdg && *xdg && try_path(out, xdg, "/logfold") == 0)
+	if (xdg && *xdg && try_path(out, xdg, "/logfold", LF_RUN_DIR_OWN) == 0)
 		return 0;
 	*lf_decimal_put(own + strlen(own), lf_sys_geteuid()) = '\0';
-	return try_path(out, "/tmp", own);
+	return try_path(out, "/tmp", own, LF_RUN_DIR_OWN);
 }

@@ -18,10 +18,17 @@ struct lf_segment_file {
 	ino_t ino;
 };
 
+/* What its owner says of itself. */
+struct lf_segment_facts {
+	const char *namespace;
+	uint32_t owner_pid; /* 0: the caller's */
+	uint64_t run_id;    /* 0: none */
+};
+
 /* Creates the file under a name of its own and maps chunk 0 with a complete header.  Errors as
  * lf_map_create(). */
 LF_MUST_CHECK int lf_segment_file_create(struct lf_segment_file *file, const char *run_dir,
-                                         const char *namespace, uint32_t owner_pid,
+                                         const struct lf_segment_facts *facts,
                                          struct lf_segment **out);
 
 /* Reserves and maps chunk `n`.  Harmless when it is there already. */

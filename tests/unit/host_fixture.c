@@ -78,7 +78,7 @@ static void walk(struct sum *sum)
 	while (dir && (entry = readdir(dir))) {
 		struct lf_reader *reader;
 
-		if (entry->d_name[0] == '.' || lf_reader_new(&reader, entry->d_name) < 0)
+		if (entry->d_name[0] == '.' || lf_reader_new(&reader, entry->d_name, LF_READER_OURS) < 0)
 			continue;
 		if (lf_reader_read(reader, dirfd(dir), lf_segment_now_ms(), NULL) == 0)
 			add_segment(reader, sum);

@@ -350,7 +350,9 @@ const char *fixture_all_said(void)
 int fixture_drain_hooked(const char *run_dir, struct lf_store *store,
                          const struct lf_drain_hooks *hooks)
 {
-	struct lf_drain_options options = { fixture_reporter(), true, NULL, hooks };
+	struct lf_drain_options options = { .reporter = fixture_reporter(),
+		                            .tally = true,
+		                            .hooks = hooks };
 	struct lf_rundir *dir = NULL;
 	struct lf_drain *drain = NULL;
 	struct lf_error err = { "" };

@@ -665,7 +665,9 @@ Test(drain, a_row_that_the_store_lost_is_made_up_for_by_the_stamp)
 
 Test(drain, observing_counts_in_memory_and_leaves_all_for_the_store_that_comes_later)
 {
-	struct lf_drain_options options = { fixture_reporter(), true, store_path(), NULL };
+	struct lf_drain_options options = { .reporter = fixture_reporter(),
+		                            .tally = true,
+		                            .observe_for = store_path() };
 	struct lf_store *memory = fixture_store(LF_STORE_MEMORY);
 	struct lf_rundir *dir;
 	struct lf_drain *watch;

@@ -11,7 +11,9 @@
 
 static struct lf_map *new_map(uint32_t entries_max)
 {
-	struct lf_map_options options = { host_run_dir(), "unit", entries_max, 0 };
+	struct lf_map_options options = { .run_dir = host_run_dir(),
+		                          .namespace = "unit",
+		                          .entries_max = entries_max };
 	struct lf_map *map;
 
 	cr_assert_eq(lf_run_dir_make(host_run_dir()), 0);
@@ -121,7 +123,8 @@ Test(map, a_full_map_refuses_new_entries_and_keeps_counting_old_ones)
 
 Test(map, a_directory_that_is_not_there_is_an_error_that_leaves_nothing)
 {
-	struct lf_map_options options = { "/tmp/logfold-no-such-directory", "unit", 0, 0 };
+	struct lf_map_options options = { .run_dir = "/tmp/logfold-no-such-directory",
+		                          .namespace = "unit" };
 	struct lf_map *map = NULL;
 
 	cr_assert_eq(lf_map_create(&map, &options), -ENOENT);

@@ -20,7 +20,7 @@ static void set_up(void)
 {
 	fixture_segment(&segment, fixture_path("run"), OWNER_LIVES);
 	segments_fd = open(fixture_path("run/segments"), O_RDONLY | O_DIRECTORY);
-	cr_assert_eq(lf_reader_new(&reader, segment.name), 0);
+	cr_assert_eq(lf_reader_new(&reader, segment.name, LF_READER_OURS), 0);
 }
 
 static void tear_down(void)
@@ -333,7 +333,7 @@ Test(reader, no_damage_to_a_segment_can_crash_the_reader)
 		struct lf_reader *fresh = NULL;
 
 		bytes[where] = (unsigned char)rand();
-		cr_assert_eq(lf_reader_new(&fresh, segment.name), 0);
+		cr_assert_eq(lf_reader_new(&fresh, segment.name, LF_READER_OURS), 0);
 		refused += lf_reader_read(fresh, segments_fd, 1, &why) < 0;
 		refused += lf_reader_tail(fresh, 0, &tail, &why) < 0;
 		lf_reader_free(fresh);

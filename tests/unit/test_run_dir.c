@@ -20,7 +20,7 @@ Test(run_dir, a_given_directory_is_made_with_its_segments_for_the_owner_alone, .
 	struct stat st;
 
 	(void)snprintf(given, sizeof(given), "%s/run", base);
-	cr_assert_eq(lf_run_dir_find(found, given, NULL), 0);
+	cr_assert_eq(lf_run_dir_find(found, given, NULL, LF_RUN_DIR_SHARED), 0);
 	cr_assert_str_eq(found, given);
 	(void)snprintf(segments, sizeof(segments), "%s/segments", given);
 	cr_assert_eq(stat(segments, &st), 0);
@@ -33,7 +33,7 @@ Test(run_dir, a_given_directory_that_others_may_write_is_refused_without_a_secon
 	char found[PATH_MAX];
 
 	cr_assert_eq(chmod(base, 0777), 0);
-	cr_assert_eq(lf_run_dir_find(found, base, "/tmp"), -EPERM);
+	cr_assert_eq(lf_run_dir_find(found, base, "/tmp", LF_RUN_DIR_SHARED), -EPERM);
 }
 
 Test(run_dir, a_symbolic_link_in_its_place_is_refused, .init = make_base)
@@ -42,12 +42,12 @@ Test(run_dir, a_symbolic_link_in_its_place_is_refused, .init = make_base)
 
 	(void)snprintf(link_path, sizeof(link_path), "%s/link", base);
 	cr_assert_eq(symlink("/tmp", link_path), 0);
-	cr_assert_lt(lf_run_dir_find(found, link_path, NULL), 0);
+	cr_assert_lt(lf_run_dir_find(found, link_path, NULL, LF_RUN_DIR_SHARED), 0);
 }
 
 Test(run_dir, a_relative_path_is_refused)
 {
 	char found[PATH_MAX];
 
-	cr_assert_eq(lf_run_dir_find(found, "run", NULL), -EINVAL);
+	cr_assert_eq(lf_run_dir_find(found, "run", NULL, LF_RUN_DIR_SHARED), -EINVAL);
 }
