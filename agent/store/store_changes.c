@@ -161,13 +161,9 @@ int lf_store_get_tier(struct lf_store *store, const char *tier, struct lf_tier_m
 int lf_store_put_tier(struct lf_store *store, const char *tier, const struct lf_tier_mark *mark,
 		      struct lf_error *err)
 {
-	sqlite3_stmt *statement;
-	struct lf_tier_mark old;
-	int rc = lf_store_get_tier(store, tier, &old, err);
+	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_PUT_TIER);
+	int rc;
 
-	if (rc < 0 || (old.sequence == mark->sequence && strcmp(old.epoch, mark->epoch) == 0))
-		return rc;
-	statement = lf_store_statement(store, LF_SQL_PUT_TIER);
 	if (!statement)
 		return lf_store_fail(store, err, "used");
 	lf_store_bind(statement, 1, tier);

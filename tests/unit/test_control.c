@@ -778,6 +778,25 @@ Test(agent, more_muted_entries_than_the_table_holds_are_told_once_and_the_first_
 	cr_assert(is_muted(dir, last));
 }
 
+Test(agent, where_the_table_cannot_hold_all_the_mutes_that_came_last_are_obeyed)
+{
+	static const char last[] = "00000000000000000000000000000800";
+	struct lf_everywhere where = here();
+	struct fixture_segment segment;
+	struct lf_agent *agent;
+	char dir[PATH_MAX];
+
+	fill_with_muted(LF_FLAGS_ROWS_MAX + 1);
+	agent = open_agent(LF_AGENT_OWN_DIRECTORY);
+	(void)strcpy(dir, lf_agent_run_dir(agent));
+	count_in(dir, &segment, OWNER_LIVES);
+	lf_agent_close(agent);
+	cr_assert_eq(lf_mute_everywhere(&where, "shop", last, false, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_mute_everywhere(&where, "shop", last, true, &why), 0, "%s", why.text);
+	cr_assert(is_muted(dir, last));
+	cr_assert_not(is_muted(dir, "000000000000000000000000000007ff"));
+}
+
 Test(agent, a_store_that_is_locked_does_not_hold_up_signals_and_requests)
 {
 	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
