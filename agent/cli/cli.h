@@ -41,6 +41,7 @@ int lf_cmd_ls(const struct lf_options *options);
 int lf_cmd_show(const struct lf_options *options);
 int lf_cmd_mute(const struct lf_options *options);
 int lf_cmd_unmute(const struct lf_options *options);
+int lf_cmd_agent(const struct lf_options *options);
 int lf_cmd_help(const struct lf_options *options);
 int lf_cmd_version(const struct lf_options *options);
 
@@ -61,9 +62,5 @@ void lf_help_command(FILE *out, const struct lf_command *command);
 
 /* Complains of a command that does not exist, with the nearest one that does; LF_EXIT_USAGE. */
 int lf_help_unknown(const char *name);
-
-/* The closest of the names, when one is close enough to have been meant; else NULL.  `names` ends
- * with NULL. */
-const char *lf_nearest(const char *word, const char *const *names);
 
 #endif

@@ -18,6 +18,8 @@ const struct lf_command lf_commands[] = {
 	  LF_WORDS_ANY },
 	{ "unmute", lf_cmd_unmute, "SELECTOR…", "print a muted message again", TAKES_PLACE, 1,
 	  LF_WORDS_ANY },
+	{ "agent", lf_cmd_agent, "", "serve all processes of this machine, and the tiers",
+	  LF_TAKES_CONFIG | LF_TAKES_TASK, 0, 0 },
 	{ "help", lf_cmd_help, "[COMMAND]", "explain logfold or one of its commands", 0, 0, 1 },
 	{ "version", lf_cmd_version, "", "print the version", 0, 0, 0 },
 	{ 0 },

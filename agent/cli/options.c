@@ -95,6 +95,43 @@ static int set_summary(struct lf_options *options, const char *value, struct lf_
 	return lf_fail(err, -EINVAL, "'%s' is no summary: --summary takes table, json or none", value);
 }
 
+static int set_config(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	return not_empty(&options->config, value, "config", err);
+}
+
+static int set_task(struct lf_options *options, enum lf_agent_task task, struct lf_error *err)
+{
+	if (options->agent_task != LF_AGENT_SERVE && options->agent_task != task)
+		return lf_fail(err, -EINVAL, "--check and the --print options are one at a time: give one");
+	options->agent_task = task;
+	return 0;
+}
+
+static int set_check(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	(void)value;
+	return set_task(options, LF_AGENT_CHECK, err);
+}
+
+static int set_print_config(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	(void)value;
+	return set_task(options, LF_AGENT_PRINT_CONFIG, err);
+}
+
+static int set_print_sample(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	(void)value;
+	return set_task(options, LF_AGENT_PRINT_SAMPLE, err);
+}
+
+static int set_print_keys(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	(void)value;
+	return set_task(options, LF_AGENT_PRINT_KEYS, err);
+}
+
 static const struct row rows[] = {
 	{ "store", 0, LF_TAKES_STORE, "FILE", "the store, instead of the default one", set_store },
 	{ "agent", 0, LF_TAKES_AGENT, "SOCKET", "the store of the agent that listens there",
@@ -107,6 +144,14 @@ static const struct row rows[] = {
 	  set_summary },
 	{ "summary-file", 0, LF_TAKES_SUMMARY, "FILE", "where to print it, instead of stderr",
 	  set_summary_file },
+	{ "config", 'c', LF_TAKES_CONFIG, "FILE", "the configuration, instead of the default one",
+	  set_config },
+	{ "check", 0, LF_TAKES_TASK, NULL, "only say whether the configuration is right", set_check },
+	{ "print-config", 0, LF_TAKES_TASK, NULL, "only print what it comes to, as a file",
+	  set_print_config },
+	{ "print-sample", 0, LF_TAKES_TASK, NULL, "only print a file with all keys and their defaults",
+	  set_print_sample },
+	{ "print-keys", 0, LF_TAKES_TASK, NULL, "only print a table of all keys", set_print_keys },
 	{ "help", 'h', 0, NULL, "print this help", set_help },
 };
 

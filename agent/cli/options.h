@@ -21,12 +21,23 @@ enum lf_takes {
 	LF_TAKES_COUNT = 1 << 4,
 	LF_TAKES_SUMMARY = 1 << 5,
 	LF_TAKES_COMMAND = 1 << 6,
+	LF_TAKES_CONFIG = 1 << 7,
+	LF_TAKES_TASK = 1 << 8,
 };
 
 enum lf_summary {
 	LF_SUMMARY_TABLE,
 	LF_SUMMARY_JSON,
 	LF_SUMMARY_NONE,
+};
+
+/* What `logfold agent` shall do instead of serving. */
+enum lf_agent_task {
+	LF_AGENT_SERVE,
+	LF_AGENT_CHECK,
+	LF_AGENT_PRINT_CONFIG,
+	LF_AGENT_PRINT_SAMPLE,
+	LF_AGENT_PRINT_KEYS,
 };
 
 /* All zero: the defaults.  Strings are argv's. */
@@ -39,6 +50,8 @@ struct lf_options {
 	uint64_t count;        /* 0: all */
 	enum lf_summary summary;
 	const char *summary_file; /* NULL: stderr */
+	const char *config;       /* NULL: the default file */
+	enum lf_agent_task agent_task;
 	char **words;             /* ends with NULL, as argv does */
 	int words_count;
 };

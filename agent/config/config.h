@@ -10,6 +10,7 @@
 #ifndef LOGFOLD_CONFIG_CONFIG_H
 #define LOGFOLD_CONFIG_CONFIG_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -76,23 +77,32 @@ struct lf_config {
 		struct lf_threshold memory;     /* % of its limit */
 		int64_t memory_limit_mb;        /* the agent's */
 	} health;
-	void *texts; /* what the texts live in */
+	void *texts; /* what the texts live in, and where each value comes from */
 };
 
-/* Reads the file, or with NULL takes the defaults; then the environment.  A later error leaves *out
- * alone.  -EINVAL: `err` has `FILE:LINE: what is wrong and what would be right`; -ENOENT, -EACCES… */
+/* Reads the file, or with NULL takes the defaults; then the environment.  An error leaves *out alone.
+ * -EINVAL: `err` has `FILE:LINE: what is wrong: what would be right`, or `VARIABLE: …`; -E2BIG; -ENOENT,
+ * -EACCES…  A URI is never told, as it may hold a password. */
 LF_MUST_CHECK int lf_config_read(struct lf_config **out, const char *file, struct lf_error *err);
 void lf_config_free(struct lf_config *config); /* NULL is fine */
 
-/* The first line of a password file, without its newline; the caller frees it with
- * lf_config_forget_password().  A file that others can read is an error. */
+/* The file that is read when none is named: /etc/logfold/agent.toml for root, where it exists, else
+ * $XDG_CONFIG_HOME/logfold/agent.toml (~/.config/…).  False where there is none: the defaults hold. */
+bool lf_config_default_file(char out[PATH_MAX]);
+
+/* Whether the files that the enabled tiers need can be read.  Errors as above. */
+LF_MUST_CHECK int lf_config_check_files(const struct lf_config *config, struct lf_error *err);
+
+/* The one line of a password file, without its end; the caller frees it with
+ * lf_config_forget_password().  A file that others than its owner can read is an error (-EPERM), but that
+ * root's may be readable by its group; so is one with more lines, or an empty one (-EINVAL). */
 LF_MUST_CHECK int lf_config_password(const char *file, char **out, struct lf_error *err);
 void lf_config_forget_password(char *password); /* NULL is fine; overwrites it */
 
-/* All keys with their values, as a TOML file that reads back the same; passwords in URIs as `***`. */
+/* All keys with their values, as a TOML file that reads back; passwords in URIs as `***`. */
 void lf_config_print(const struct lf_config *config, FILE *out);
 
-/* The sample file, and the table of the README: one row per key. */
+/* The sample file, which is agent.toml, and the table of the README: one row per key. */
 void lf_config_print_sample(FILE *out);
 void lf_config_print_table(FILE *out);
 

@@ -7,10 +7,10 @@ from conftest import ROOT
 
 
 def sources():
-    listed = subprocess.run(["git", "ls-files", "include", "hashing", "agent"], cwd=ROOT,
+    listed = subprocess.run(["git", "ls-files", "include", "hashing", "agent", "sinks"], cwd=ROOT,
                             capture_output=True, text=True, check=True).stdout.split()
     if not listed:  # an archive without git
-        listed = [str(p.relative_to(ROOT)) for d in ("include", "hashing", "agent")
+        listed = [str(p.relative_to(ROOT)) for d in ("include", "hashing", "agent", "sinks")
                   for p in (ROOT / d).rglob("*") if p.is_file()]
     return {path.rsplit("/", 1)[1] for path in listed}
 

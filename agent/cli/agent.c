@@ -1,0 +1,72 @@
+/* logfold agent: the daemon, and what concerns its configuration. */
+#include <limits.h>
+
+#include "agent/cli/cli.h"
+#include "agent/config/config.h"
+
+/* `file` is NULL for the defaults. */
+static int check(const struct lf_config *config, const char *file)
+{
+	struct lf_error err;
+
+	if (lf_config_check_files(config, &err) < 0) {
+		lf_complain("%s", err.text);
+		return LF_EXIT_FAILED;
+	}
+	(void)printf("%s: ok\n", file ? file : "the defaults");
+	return LF_EXIT_OK;
+}
+
+static int serve(const struct lf_config *config, const char *file)
+{
+	(void)config;
+	(void)file;
+	lf_complain("the agent does not run on its own yet: use `logfold run -- COMMAND`");
+	return LF_EXIT_FAILED;
+}
+
+static int with_config(const struct lf_config *config, const char *file, enum lf_agent_task task)
+{
+	switch (task) {
+	case LF_AGENT_CHECK:
+		return check(config, file);
+	case LF_AGENT_PRINT_CONFIG:
+		lf_config_print(config, stdout);
+		return LF_EXIT_OK;
+	default:
+		return serve(config, file);
+	}
+}
+
+static int read_and_do(const struct lf_options *options)
+{
+	const char *file = options->config;
+	struct lf_config *config = NULL;
+	char found[PATH_MAX];
+	struct lf_error err;
+	int status;
+
+	if (!file && lf_config_default_file(found))
+		file = found;
+	if (lf_config_read(&config, file, &err) < 0) {
+		lf_complain("%s", err.text);
+		return LF_EXIT_FAILED;
+	}
+	status = with_config(config, file, options->agent_task);
+	lf_config_free(config);
+	return status;
+}
+
+int lf_cmd_agent(const struct lf_options *options)
+{
+	switch (options->agent_task) {
+	case LF_AGENT_PRINT_SAMPLE:
+		lf_config_print_sample(stdout);
+		return LF_EXIT_OK;
+	case LF_AGENT_PRINT_KEYS:
+		lf_config_print_table(stdout);
+		return LF_EXIT_OK;
+	default:
+		return read_and_do(options);
+	}
+}
