@@ -34,6 +34,7 @@ struct lf_agent {
 	void *accepts_arg;
 	lf_control_handler request;
 	void *request_arg;
+	struct lf_runs *runs; /* NULL: this agent is one run's own */
 	struct lf_store *store;
 	int patience_ms;
 	bool store_lost; /* `store` only holds this run's tally until the file can be opened again */
@@ -204,40 +205,45 @@ static int set_muted(struct lf_agent *agent, const char *args, bool muted, struc
 	return published == 0 || rc == 0 ? published : rc;
 }
 
-static int request_drain(struct lf_agent *agent, const char *args, FILE *reply,
-                         struct lf_error *err)
+static int request_drain(struct lf_agent *agent, const struct lf_control_request *request,
+                         const char *args, FILE *reply, struct lf_error *err)
 {
+	(void)request;
 	(void)args;
 	(void)reply;
 	return drain(agent, err);
 }
 
-static int request_mute(struct lf_agent *agent, const char *args, FILE *reply,
-                        struct lf_error *err)
+static int request_mute(struct lf_agent *agent, const struct lf_control_request *request,
+                        const char *args, FILE *reply, struct lf_error *err)
 {
+	(void)request;
 	(void)reply;
 	return set_muted(agent, args, true, err);
 }
 
-static int request_unmute(struct lf_agent *agent, const char *args, FILE *reply,
-                          struct lf_error *err)
+static int request_unmute(struct lf_agent *agent, const struct lf_control_request *request,
+                          const char *args, FILE *reply, struct lf_error *err)
 {
+	(void)request;
 	(void)reply;
 	return set_muted(agent, args, false, err);
 }
 
-static int request_store(struct lf_agent *agent, const char *args, FILE *reply,
-                         struct lf_error *err)
+static int request_store(struct lf_agent *agent, const struct lf_control_request *request,
+                         const char *args, FILE *reply, struct lf_error *err)
 {
+	(void)request;
 	(void)args;
 	(void)err;
 	(void)fputs(agent->claim.store, reply);
 	return LF_CONTROL_OK;
 }
 
-static int request_status(struct lf_agent *agent, const char *args, FILE *reply,
-                          struct lf_error *err)
+static int request_status(struct lf_agent *agent, const struct lf_control_request *request,
+                          const char *args, FILE *reply, struct lf_error *err)
 {
+	(void)request;
 	(void)args;
 	(void)err;
 	(void)fprintf(reply,
@@ -248,20 +254,45 @@ static int request_status(struct lf_agent *agent, const char *args, FILE *reply,
 	return LF_CONTROL_OK;
 }
 
+static bool is_accepted(void *arg, uid_t uid, const char *namespace)
+{
+	const struct lf_agent *agent = arg;
+
+	return !agent->accepts || agent->accepts(agent->accepts_arg, uid, namespace);
+}
+
+static int request_run(struct lf_agent *agent, const struct lf_control_request *request,
+                       const char *args, FILE *reply, struct lf_error *err)
+{
+	(void)reply;
+	return lf_runs_request_run(agent->runs, is_accepted, agent, request, args, err);
+}
+
+static int request_report(struct lf_agent *agent, const struct lf_control_request *request,
+                          const char *args, FILE *reply, struct lf_error *err)
+{
+	const struct lf_runs_place place = { agent->runs, agent->store, agent->drain };
+
+	return lf_runs_request_report(&place, request, args, reply, err);
+}
+
 /*   drain                      drain now; answers when it is committed
  *   mute <namespace> <hash>    from now on it prints nothing; all processes of the directory obey
  *   unmute <namespace> <hash>
  *   store                      the path of the agent's store
  *   status                     one line of key=value; the store is the last
+ *   run, report                agent/core/runs.h
  */
 static const struct verb {
 	const char *name;
-	int (*run)(struct lf_agent *agent, const char *args, FILE *reply, struct lf_error *err);
+	int (*run)(struct lf_agent *agent, const struct lf_control_request *request, const char *args,
+	           FILE *reply, struct lf_error *err);
 	bool changes; /* only for the agent's own user, and root */
 } verbs[] = {
 	{ "drain", request_drain, false }, { "mute", request_mute, true },
 	{ "unmute", request_unmute, true }, { "store", request_store, false },
-	{ "status", request_status, false },
+	{ "status", request_status, false }, { "run", request_run, false },
+	{ "report", request_report, false },
 };
 
 static const struct verb *find_verb(const char *request, size_t len)
@@ -284,7 +315,8 @@ static int handle_request(void *arg, const struct lf_control_request *request, F
 		                            "user %u", verb->name, (unsigned)request->uid);
 	set_patience(agent, ANSWER_PATIENCE_MS);
 	if (verb)
-		return verb->run(agent, request->line[len] ? request->line + len + 1 : "", reply, err);
+		return verb->run(agent, request, request->line[len] ? request->line + len + 1 : "", reply,
+		                 err);
 	if (agent->request)
 		return agent->request(agent->request_arg, request, reply, err);
 	return lf_fail(err, -ENOSYS, "no such request");
@@ -297,13 +329,6 @@ bool lf_agent_reply(struct lf_agent *agent, struct lf_control_ticket ticket, int
 }
 
 /* ---- Opening ---- */
-
-static bool is_accepted(void *arg, uid_t uid, const char *namespace)
-{
-	const struct lf_agent *agent = arg;
-
-	return !agent->accepts || agent->accepts(agent->accepts_arg, uid, namespace);
-}
 
 void lf_agent_accept_anew(struct lf_agent *agent, void *accepts_arg)
 {
@@ -318,7 +343,8 @@ static int open_drain(struct lf_rundir *dir, void *arg, struct lf_error *err)
 		.reporter = agent->reporter,
 		.accepts = is_accepted,
 		.accepts_arg = agent,
-		.tally = true,
+		.tally = agent->place == LF_AGENT_OWN_DIRECTORY,
+		.runs = agent->runs,
 		.observe_for = agent->observe ? agent->claim.store : NULL,
 	};
 
@@ -375,6 +401,7 @@ static void release(struct lf_agent *agent)
 	lf_drain_close(agent->drain);
 	lf_rundir_close(agent->dir);
 	lf_store_close(agent->store);
+	lf_runs_free(agent->runs);
 	free(agent);
 }
 
@@ -398,6 +425,8 @@ int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
 	agent->request_arg = options->request_arg;
 	agent->interval_ms = options->interval_ms ? (int)options->interval_ms : LF_DRAIN_INTERVAL_MS;
 	rc = lf_claim_init(&agent->claim, options->store_path, options->base_dir, err);
+	if (rc == 0 && agent->place == LF_AGENT_BASE_DIRECTORY)
+		rc = lf_runs_new(&agent->runs, err);
 	if (rc == 0)
 		rc = open_store(agent, store_failed, err);
 	if (rc == 0)
@@ -424,6 +453,15 @@ static void adopt(struct lf_agent *agent, int64_t now)
 	                                                                 INT64_MAX;
 }
 
+static void forget_lost_runs(struct lf_agent *agent)
+{
+	const struct lf_runs_place place = { agent->runs, agent->store, agent->drain };
+	struct lf_error err;
+
+	if (lf_runs_forget_lost(&place, &err) < 0)
+		tell_once(agent, &agent->last_trouble, err.text);
+}
+
 static void look(struct lf_agent *agent, int64_t now)
 {
 	if (now < agent->next_drain_ms)
@@ -432,6 +470,8 @@ static void look(struct lf_agent *agent, int64_t now)
 	adopt(agent, now);
 	set_patience(agent, DRAIN_PATIENCE_MS);
 	drain_at_interval(agent);
+	if (agent->runs)
+		forget_lost_runs(agent);
 	if (lf_store_changed_elsewhere(agent->store))
 		publish(agent);
 	agent->next_drain_ms = lf_clock_ms() + agent->interval_ms;

@@ -20,6 +20,7 @@
 
 #include "agent/core/reporter.h"
 #include "agent/core/rundir.h"
+#include "agent/core/runs.h"
 #include "agent/store/store.h"
 
 struct lf_drain;
@@ -58,6 +59,7 @@ struct lf_drain_options {
 	bool (*accepts)(void *arg, uid_t uid, const char *namespace);
 	void *accepts_arg;
 	bool tally;                         /* LF_ADD_TALLY */
+	struct lf_runs *runs;               /* tallied run by run, when they have begun; NULL: none */
 	const char *observe_for;            /* not NULL: the store is only in memory, and this is the path of
 	                                     * the one that a later agent shall drain into.  Nothing is
 	                                     * retired, unlinked or moved */
@@ -86,6 +88,9 @@ void lf_drain_accept_anew(struct lf_drain *drain);
 
 /* The store's drain sequence after the last commit of this drain. */
 uint64_t lf_drain_sequence(const struct lf_drain *drain);
+
+/* How many processes of this run have not ended, as of the last run of the drain. */
+unsigned lf_drain_living(const struct lf_drain *drain, uint64_t run_id);
 
 /* How many segments lie in the directory, as of the last run. */
 size_t lf_drain_segments(const struct lf_drain *drain);

@@ -12,6 +12,7 @@ struct target {
 	struct lf_drain_segment *segment;
 	struct lf_store *store;
 	enum lf_add_flags flags;
+	char run[LF_RUN_ID_CHARS + 1]; /* empty: none, or the only one */
 };
 
 static bool differs(const struct lf_counts *drained, const struct lf_counts *seen)
@@ -43,6 +44,7 @@ static struct lf_addition addition_of(const struct target *to, const struct lf_c
 		.namespace = lf_reader_header(to->segment->reader).namespace,
 		.hash = hash,
 		.last_seen_ms = to->drain->now_ms,
+		.run = to->run,
 	};
 
 	/* A counter may have fallen where that is forgiven: then it adds nothing. */
@@ -190,18 +192,29 @@ static int make_room(struct lf_drain_segment *segment)
 	return rc;
 }
 
+static void choose_tally(struct target *to)
+{
+	uint64_t run_id = lf_reader_header(to->segment->reader).run_id;
+
+	to->flags = to->drain->options.tally ? LF_ADD_TALLY : LF_ADD_PLAIN;
+	if (to->flags == LF_ADD_TALLY || !lf_runs_heard(to->drain->options.runs, run_id))
+		return;
+	to->flags = LF_ADD_TALLY;
+	lf_run_id_format(run_id, to->run);
+}
+
 int lf_drain_add(struct lf_drain *drain, struct lf_drain_segment *segment, struct lf_store *store,
                  struct lf_error *err)
 {
 	bool finish = segment->work == LF_WORK_FINISH;
-	struct target to = { drain, segment, store,
-	                     drain->options.tally ? LF_ADD_TALLY : LF_ADD_PLAIN };
+	struct target to = { .drain = drain, .segment = segment, .store = store };
 	int rc;
 
 	if (segment->work == LF_WORK_FORGET)
 		return lf_store_drop_segment(store, segment->name, err);
 	if (segment->work != LF_WORK_ADD && !finish)
 		return 0;
+	choose_tally(&to);
 	rc = make_room(segment);
 	if (rc < 0)
 		return lf_fail(err, rc, "there is no memory to drain segment '%s'", segment->name);

@@ -49,6 +49,7 @@ struct lf_drain_segment {
 	bool broken;  /* what lf_drain_add() failed on was the segment, not the store */
 	bool in_store; /* it has a row there */
 	bool over;    /* file and row are gone */
+	bool of_asked_run; /* lf_drain_living()'s own */
 	enum lf_drain_admission admission;
 	char namespace[LF_NAMESPACE_MAX + 1]; /* that was asked for; it does not change */
 	struct lf_drain_user *user; /* NULL: not of a stranger, or not counted among his */

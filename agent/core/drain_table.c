@@ -134,3 +134,33 @@ int lf_drain_list(struct lf_drain *drain, struct lf_error *err)
 	return rc < 0 ? lf_fail(err, rc, "directory '%s/segments' cannot be read: %s",
 	                        lf_rundir_path(drain->dir), strerror(-rc)) : 0;
 }
+
+static bool was_counted(struct lf_drain_segment *const *segments, size_t before, uint32_t pid)
+{
+	for (size_t i = 0; i < before; i++)
+		if (segments[i]->of_asked_run && segments[i]->owner.pid == pid)
+			return true;
+	return false;
+}
+
+/* exec leaves a segment behind under the same pid: one process, counted once. */
+unsigned lf_drain_living(const struct lf_drain *drain, uint64_t run_id)
+{
+	unsigned living = 0;
+
+	for (size_t i = 0; i < drain->count; i++) {
+		struct lf_drain_segment *segment = drain->segments[i];
+		struct lf_reader_header header;
+
+		segment->of_asked_run = false;
+		if (!segment->listed || !segment->reader)
+			continue;
+		header = lf_reader_header(segment->reader);
+		if (header.run_id != run_id ||
+		    lf_owner_is_dead(&drain->host, &segment->owner, header.pid_namespace))
+			continue;
+		living += !was_counted(drain->segments, i, segment->owner.pid);
+		segment->of_asked_run = true;
+	}
+	return living;
+}

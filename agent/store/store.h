@@ -86,6 +86,7 @@ struct lf_query {
 	bool muted_only;
 	bool this_run;           /* what this connection added with LF_ADD_TALLY: those entries
 	                          * only, counts and times of this run alone */
+	const char *run;         /* with this_run: lf_addition.run */
 	enum lf_entry_order order;
 	uint64_t limit;          /* 0: all */
 };
@@ -134,6 +135,7 @@ struct lf_addition {
 	uint64_t counts[LF_OUTCOME_COUNT];
 	uint64_t first_seen_ms; /* 0: do not touch it */
 	uint64_t last_seen_ms;
+	const char *run; /* whose tally, of several; NULL is one of them */
 };
 
 enum lf_add_flags {
@@ -155,6 +157,10 @@ struct lf_new_entry {
 LF_MUST_CHECK int lf_store_add_new(struct lf_store *store, const struct lf_new_entry *what,
                                    const struct lf_addition *addition, enum lf_add_flags flags,
                                    struct lf_error *err);
+
+/* Forgets what was added with LF_ADD_TALLY for this run. */
+LF_MUST_CHECK int lf_store_forget_tally(struct lf_store *store, const char *run,
+                                        struct lf_error *err);
 
 /* Copies what was added with LF_ADD_TALLY from a store that is given up to the one in its place. */
 LF_MUST_CHECK int lf_store_carry_tally(struct lf_store *to, struct lf_store *from,

@@ -58,7 +58,7 @@ static const char *seen_at(struct lf_store *store, uint64_t ms)
 	return store->seen_at;
 }
 
-/* Runs one of the four statements that take an addition; `first` lives until it is run. */
+/* Binds what all statements that take an addition have in common; `first` lives until it is run. */
 static void bind_addition(struct lf_store *store, sqlite3_stmt *statement,
 			  const struct lf_addition *addition, char first[LF_TIME_CHARS + 1])
 {
@@ -89,6 +89,8 @@ static int run_addition(struct lf_store *store, enum lf_sql which,
 	bind_addition(store, statement, addition, first);
 	if (which == LF_SQL_ADD)
 		(void)sqlite3_bind_int64(statement, 10, (int64_t)store->sequence);
+	else
+		lf_store_bind(statement, 10, addition->run ? addition->run : "");
 	rc = lf_store_run(store, statement, err);
 	if (rc == 0 && sqlite3_changes(store->db) == 0)
 		rc = -ENOENT;
@@ -171,7 +173,7 @@ bool lf_store_changed_elsewhere(struct lf_store *store)
 
 /* ---- A tally that moves to another store ---- */
 
-enum { TALLY_COLUMNS = 13 };
+enum { TALLY_COLUMNS = 14 };
 
 static int copy_row(struct lf_store *to, sqlite3_stmt *row, struct lf_error *err)
 {
@@ -182,6 +184,16 @@ static int copy_row(struct lf_store *to, sqlite3_stmt *row, struct lf_error *err
 	for (int i = 0; i < TALLY_COLUMNS; i++)
 		(void)sqlite3_bind_value(insert_row, i + 1, sqlite3_column_value(row, i));
 	return lf_store_run(to, insert_row, err);
+}
+
+int lf_store_forget_tally(struct lf_store *store, const char *run, struct lf_error *err)
+{
+	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_TALLY_FORGET);
+
+	if (!statement)
+		return lf_store_fail(store, err, "used");
+	lf_store_bind(statement, 1, run ? run : "");
+	return lf_store_run(store, statement, err);
 }
 
 int lf_store_carry_tally(struct lf_store *to, struct lf_store *from, struct lf_error *err)

@@ -43,6 +43,8 @@ static size_t append_conditions(char sql[SQL_MAX], size_t at, const struct lf_qu
 				      from->key);
 	if (query->method)
 		at += (size_t)sprintf(sql + at, " AND %s.method = :method", from->key);
+	if (query->this_run)
+		at = append(sql, at, " AND t.run = :run");
 	if (query->muted_only)
 		at = append(sql, at, " AND e.enabled = 0");
 	return at;
@@ -82,6 +84,7 @@ static int prepare(struct lf_store *store, const char *sql, const struct lf_quer
 	bind_named(*out, ":namespace", query->namespace);
 	bind_named(*out, ":hash", query->hash_prefix);
 	bind_named(*out, ":method", query->method);
+	bind_named(*out, ":run", query->run ? query->run : "");
 	limit = sqlite3_bind_parameter_index(*out, ":limit");
 	if (limit > 0)
 		(void)sqlite3_bind_int64(*out, limit,

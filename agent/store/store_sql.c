@@ -92,10 +92,11 @@ const char lf_store_migrate_sql[] =
 const char lf_store_tally_sql[] =
 	"PRAGMA temp_store = MEMORY;"
 	"CREATE TEMP TABLE tally ("
+	" run TEXT NOT NULL," /* empty: the one of an agent that serves one run only */
 	" namespace TEXT NOT NULL, hash TEXT NOT NULL, method TEXT, messageTemplate TEXT,"
 	" templateKind TEXT, topFrame TEXT, firstSeenAt TEXT, lastSeenAt TEXT,"
 	" countPassed INTEGER, countMuted INTEGER, countSampled INTEGER, countLimited INTEGER,"
-	" countFolded INTEGER, PRIMARY KEY (namespace, hash)) WITHOUT ROWID;";
+	" countFolded INTEGER, PRIMARY KEY (run, namespace, hash)) WITHOUT ROWID;";
 
 /* A count stops at 2^59 and does not turn into a floating-point number; the sum of the five then
  * still fits, and one addition is less than that (agent/core/drain.c). */
@@ -130,13 +131,14 @@ static const char *const texts[LF_SQL_COUNT] = {
 			  " messageTemplate, templateKind, topFrame, changed)"
 			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
 			  " ON CONFLICT (namespace, hash) DO UPDATE SET changed = ?14, " ADD_ALL,
-	[LF_SQL_TALLY_ADD] = "UPDATE temp.tally SET " ADD_ALL OF_KEY,
-	[LF_SQL_TALLY_INSERT] = "INSERT INTO temp.tally SELECT namespace, hash, method,"
+	[LF_SQL_TALLY_ADD] = "UPDATE temp.tally SET " ADD_ALL OF_KEY " AND run = ?10",
+	[LF_SQL_TALLY_INSERT] = "INSERT INTO temp.tally SELECT ?10, namespace, hash, method,"
 				" messageTemplate, templateKind, topFrame, ?6, ?7, ?1, ?2, ?3, ?4, ?5"
 				" FROM entries WHERE namespace = ?8 AND hash = ?9",
 	[LF_SQL_TALLY_EACH] = "SELECT * FROM temp.tally",
 	[LF_SQL_TALLY_COPY] = "INSERT INTO temp.tally VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
-			      " ?11, ?12, ?13)",
+			      " ?11, ?12, ?13, ?14)",
+	[LF_SQL_TALLY_FORGET] = "DELETE FROM temp.tally WHERE run = ?1",
 	[LF_SQL_DATA_VERSION] = "PRAGMA data_version",
 	[LF_SQL_GET_ENABLED] = "SELECT enabled FROM entries WHERE namespace = ?1 AND hash = ?2",
 	[LF_SQL_SET_ENABLED] = "UPDATE entries SET enabled = ?3, flagsVersion = flagsVersion + 1,"
