@@ -49,12 +49,11 @@ RACES := $(wildcard tests/unit/race_*.c)
 PROGS := $(patsubst tests/progs/%.c,$(B)/progs/%,$(wildcard tests/progs/*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
 HEADERS := $(wildcard include/logfold/*.h hashing/*.h agent/map/*.h agent/config/*.h agent/store/*.h \
-	agent/core/*.h sinks/*.h)
+	agent/core/*.h sinks/*.h sinks/redis/*.h)
 
 # A sink is a module of its own, built where its client library is.
 MONGOC := $(firstword $(foreach lib,libmongoc-1.0,$(shell $(PKG_CONFIG) --exists $(lib) && echo $(lib))))
 HIREDIS := $(firstword $(foreach lib,hiredis,$(shell $(PKG_CONFIG) --exists $(lib) && echo $(lib))))
-HIREDIS_SSL := $(shell $(PKG_CONFIG) --exists hiredis_ssl && echo hiredis_ssl)
 SINKS := $(if $(MONGOC),mongo) $(if $(HIREDIS),redis)
 
 objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
@@ -84,8 +83,8 @@ $(LOGFOLD): $(call objects,exe,$(HASHING) $(MAP) $(CORE) $(CLI))
 PARTS_so := hashing/time.c hashing/utf8.c
 CFLAGS_mongo = $(call pkg,--cflags $(MONGOC))
 LIBS_mongo = $(call pkg,--libs $(MONGOC))
-CFLAGS_redis = $(call pkg,--cflags $(HIREDIS) $(HIREDIS_SSL) libcrypto) $(if $(HIREDIS_SSL),-DLF_HIREDIS_SSL)
-LIBS_redis = $(call pkg,--libs $(HIREDIS) $(HIREDIS_SSL) libssl libcrypto) -pthread
+CFLAGS_redis = $(call pkg,--cflags $(HIREDIS) libssl libcrypto)
+LIBS_redis = $(call pkg,--libs $(HIREDIS) libssl libcrypto) -pthread
 define module
 $(B)/so/sinks/$(1)/%.o: CPPFLAGS += $$(CFLAGS_$(1))
 $(B)/logfold-$(1).so: $$(call objects,so,$$(wildcard sinks/$(1)/*.c) $(PARTS_so))

@@ -34,7 +34,7 @@ Test(sink_contract, what_was_sent_is_read_back)
 	entry.flags_version = 3;
 	entry.flags_writer = text("host:agent");
 	entry.enabled = false;
-	send(&agents[0], &entry, 5);
+	send_calls(&agents[0], &entry, 5);
 	settle();
 	found = look(&entry);
 	cr_assert(found.there);
@@ -71,8 +71,8 @@ Test(sink_contract, the_earliest_first_and_the_latest_last_time_stay)
 
 	later.first_seen_at = text("2024-06-01T00:00:00.000Z");
 	later.last_seen_at = text("2024-07-01T00:00:00.000Z");
-	send(&agents[0], &later, 2);
-	send(&agents[1], &entry, 1);
+	send_calls(&agents[0], &later, 2);
+	send_calls(&agents[1], &entry, 1);
 	found = look(&entry);
 	assert_text(found.entry.first_seen_at, "2024-05-06T07:08:09.123Z");
 	assert_text(found.entry.last_seen_at, "2024-07-01T00:00:00.000Z");
@@ -84,8 +84,8 @@ Test(sink_contract, a_batch_sent_twice_is_counted_once)
 {
 	struct lf_entry entry = an_entry(4);
 
-	send(&agents[0], &entry, 7);
-	send(&agents[0], &entry, 7);
+	send_calls(&agents[0], &entry, 7);
+	send_calls(&agents[0], &entry, 7);
 	cr_assert_eq(total(&entry), 7);
 }
 
@@ -93,8 +93,8 @@ Test(sink_contract, an_older_number_that_comes_late_changes_nothing)
 {
 	struct lf_entry entry = an_entry(5);
 
-	send(&agents[0], &entry, 900);
-	send(&agents[0], &entry, 70);
+	send_calls(&agents[0], &entry, 900);
+	send_calls(&agents[0], &entry, 70);
 	cr_assert_eq(total(&entry), 900);
 }
 
@@ -102,9 +102,9 @@ Test(sink_contract, an_entry_is_the_sum_of_its_writers)
 {
 	struct lf_entry entry = an_entry(6);
 
-	send(&agents[0], &entry, 1000);
-	send(&agents[1], &entry, 1);
-	send(&agents[0], &entry, 1001);
+	send_calls(&agents[0], &entry, 1000);
+	send_calls(&agents[1], &entry, 1);
+	send_calls(&agents[0], &entry, 1001);
 	cr_assert_eq(total(&entry), 1002);
 	cr_assert_eq(look(&entry).shares_count, 2);
 }
@@ -150,9 +150,9 @@ Test(sink_contract, numbers_beyond_2_to_the_53_are_exact)
 	struct lf_entry entry = an_entry(9);
 	const uint64_t large = (UINT64_C(1) << 58) + 1;
 
-	send(&agents[0], &entry, large);
-	send(&agents[1], &entry, large - 1);
-	send(&agents[0], &entry, large + 1);
+	send_calls(&agents[0], &entry, large);
+	send_calls(&agents[1], &entry, large - 1);
+	send_calls(&agents[0], &entry, large + 1);
 	cr_assert_eq(total(&entry), 2 * large);
 }
 
@@ -169,7 +169,7 @@ Test(sink_contract, shares_in_any_order_and_repetition_end_at_the_same_numbers)
 		unsigned agent = (unsigned)rand() % AGENTS, e = (unsigned)rand() % ENTRIES;
 		uint64_t number = (uint64_t)rand() % 1000;
 
-		send(&agents[agent], &entries[e], number);
+		send_calls(&agents[agent], &entries[e], number);
 		if (number > sent[agent][e])
 			sent[agent][e] = number;
 	}
@@ -218,7 +218,7 @@ Test(sink_contract, a_frozen_entry_keeps_its_numbers_and_its_flags_travel)
 	struct lf_sink_record record = { .entry = &entry, .frozen = true, .flags_changed = true,
 		                         .shares = &share, .shares_count = 1 };
 
-	send(&agents[0], &entry, 8);
+	send_calls(&agents[0], &entry, 8);
 	entry.persist_to_db = entry.persist_to_cache = false;
 	entry.flags_version = 1;
 	entry.flags_writer = text("a");
@@ -312,7 +312,7 @@ Test(sink_contract, flags_that_did_not_change_are_not_written)
 	struct lf_entry old = flagged(34, 1, "a", false), mine = flagged(34, 5, "b", true);
 
 	send_flags(&agents[0], &old);
-	send(&agents[1], &mine, 3); /* flags_changed is false */
+	send_calls(&agents[1], &mine, 3); /* flags_changed is false */
 	cr_assert_eq(look(&old).entry.flags_version, 1);
 	cr_assert(!look(&old).entry.enabled);
 	cr_assert_eq(total(&old), 3);
@@ -322,7 +322,7 @@ Test(sink_contract, a_new_entry_brings_its_flags)
 {
 	struct lf_entry entry = flagged(35, 4, "a", false);
 
-	send(&agents[0], &entry, 1);
+	send_calls(&agents[0], &entry, 1);
 	cr_assert(!look(&entry).entry.enabled);
 	cr_assert_eq(look(&entry).entry.flags_version, 4);
 }
@@ -357,13 +357,13 @@ Test(sink_contract, all_are_read_or_those_with_flags)
 	for (unsigned i = 36; i < 42; i++) {
 		struct lf_entry plain = an_entry(i);
 
-		send(&agents[0], &plain, i);
+		send_calls(&agents[0], &plain, i);
 	}
 	tagged.tags = text("[\"x\"]");
 	set.flags_version = 2;
-	send(&agents[0], &muted, 1);
-	send(&agents[0], &tagged, 1);
-	send(&agents[0], &set, 1);
+	send_calls(&agents[0], &muted, 1);
+	send_calls(&agents[0], &tagged, 1);
+	send_calls(&agents[0], &set, 1);
 	cr_assert_eq(count(LF_SINK_ALL), 9);
 	/* A tier may give more than were asked for, but not fewer. */
 	cr_assert(count(LF_SINK_FLAGGED) >= 3);
@@ -385,8 +385,8 @@ Test(sink_contract, a_reader_may_stop)
 	struct lf_error err = { "" };
 	int calls = 0;
 
-	send(&agents[0], &one, 1);
-	send(&agents[0], &two, 1);
+	send_calls(&agents[0], &one, 1);
+	send_calls(&agents[0], &two, 1);
 	cr_assert(ops->read(agents[0].sink, &query, stop_at_once, &calls, TIMEOUT_MS, &err) == LF_SINK_DONE);
 	cr_assert_eq(calls, 1);
 }
@@ -438,9 +438,9 @@ Test(sink_contract, what_leaves_the_hot_set_stays_when_others_count_in_it)
 
 	if (!ops->evict)
 		return;
-	send(&agents[0], &mine, 1);
-	send(&agents[0], &ours, 1);
-	send(&agents[1], &ours, 1);
+	send_calls(&agents[0], &mine, 1);
+	send_calls(&agents[0], &ours, 1);
+	send_calls(&agents[1], &ours, 1);
 	cr_assert(ops->evict(agents[0].sink, records, 2, TIMEOUT_MS, &err) == LF_SINK_DONE, "%s", err.text);
 	cr_assert(!look(&mine).there);
 	cr_assert(look(&ours).there);

@@ -135,7 +135,7 @@ void send_record(struct agent *agent, const struct lf_sink_record *record)
 	cr_assert(ops->flush(agent->sink, &batch, TIMEOUT_MS, &err) == LF_SINK_DONE, "%s", err.text);
 }
 
-void send(struct agent *agent, const struct lf_entry *entry, uint64_t passed)
+void send_calls(struct agent *agent, const struct lf_entry *entry, uint64_t passed)
 {
 	struct lf_share share = a_share(agent->incarnation, LF_PASSED, passed);
 

@@ -34,8 +34,9 @@ struct lf_text text(const char *string);
 /* All counts in one outcome. */
 struct lf_share a_share(const char *incarnation, enum lf_outcome outcome, uint64_t count);
 
-/* Sends one record of one share, `passed` calls; the test fails when it is not taken. */
-void send(struct agent *agent, const struct lf_entry *entry, uint64_t passed);
+/* Sends one record of one share, `passed` calls; the test fails when it is not taken.  (A mere send()
+ * here would be the one that a module under test finds instead of that of libc.) */
+void send_calls(struct agent *agent, const struct lf_entry *entry, uint64_t passed);
 void send_record(struct agent *agent, const struct lf_sink_record *record);
 
 /* Sends flags: with no share. */

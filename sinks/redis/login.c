@@ -1,0 +1,126 @@
+/* Who we are, in which protocol, and what the server is to know of us. */
+#include "sinks/redis/complaint.h"
+#include "sinks/redis/connection.h"
+#include "sinks/redis/script.h"
+
+/* RESP3 is asked for where hiredis can parse it. */
+enum { HAVE_RESP3 = HIREDIS_MAJOR >= 1 };
+
+static enum lf_sink_result judge_and_free(struct lf_redis_connection *c, redisReply *reply,
+                                          struct lf_error *err)
+{
+	enum lf_sink_result result = lf_redis_judge_login(reply, lf_redis_connection_place(c), err);
+
+	freeReplyObject(reply);
+	return result;
+}
+
+static enum lf_sink_result auth(struct lf_redis_connection *c, const struct lf_redis_login *login,
+                                int64_t end_ms, struct lf_error *err)
+{
+	struct lf_text words[3] = { LF_REDIS_WORD("AUTH") };
+	enum lf_sink_result result;
+	redisReply *reply;
+	size_t count = 1;
+
+	if (*login->user)
+		words[count++] = lf_redis_text(login->user);
+	words[count++] = lf_redis_text(login->password);
+	result = lf_redis_ask(c, words, count, end_ms, &reply, err);
+	return result == LF_SINK_DONE ? judge_and_free(c, reply, err) : result;
+}
+
+/* *spoken: the server took it, the password, if any, included.  An old one does not know the word, and
+ * a user may lack the permission for it: then it goes on in RESP2. */
+static enum lf_sink_result hello3(struct lf_redis_connection *c, const struct lf_redis_login *login,
+                                  bool *spoken, int64_t end_ms, struct lf_error *err)
+{
+	struct lf_text words[5] = { LF_REDIS_WORD("HELLO"), LF_REDIS_WORD("3") };
+	enum lf_sink_result result;
+	redisReply *reply;
+	size_t count = 2;
+
+	if (*login->password) {
+		words[count++] = LF_REDIS_WORD("AUTH");
+		words[count++] = lf_redis_text(*login->user ? login->user : "default");
+		words[count++] = lf_redis_text(login->password);
+	}
+	result = lf_redis_ask(c, words, count, end_ms, &reply, err);
+	if (result != LF_SINK_DONE)
+		return result;
+	*spoken = !lf_redis_is_error(reply);
+	if (!lf_redis_error_is(reply, "NOAUTH") && !lf_redis_error_is(reply, "WRONGPASS") &&
+	    !lf_redis_error_is(reply, "DENIED")) {
+		freeReplyObject(reply);
+		return LF_SINK_DONE;
+	}
+	return judge_and_free(c, reply, err);
+}
+
+static enum lf_sink_result identify(struct lf_redis_connection *c,
+                                    const struct lf_redis_login *login, int64_t end_ms,
+                                    struct lf_error *err)
+{
+	enum lf_sink_result result = LF_SINK_DONE;
+	bool spoken = false;
+
+	if (HAVE_RESP3)
+		result = hello3(c, login, &spoken, end_ms, err);
+	if (result == LF_SINK_DONE && !spoken && *login->password)
+		result = auth(c, login, end_ms, err);
+	return result;
+}
+
+static void put_scripts(struct lf_redis_connection *c)
+{
+	for (int i = 0; i < LF_REDIS_SCRIPTS; i++) {
+		struct lf_text load[] = { LF_REDIS_WORD("SCRIPT"), LF_REDIS_WORD("LOAD"),
+			                      lf_redis_text(lf_redis_script_text(i)) };
+
+		lf_redis_put(c, load, 3);
+	}
+}
+
+static enum lf_sink_result judge_rest(struct lf_redis_connection *c, struct lf_error *err)
+{
+	enum lf_sink_result result = LF_SINK_DONE;
+	redisReply *reply;
+
+	while ((reply = lf_redis_take(c))) {
+		if (result == LF_SINK_DONE)
+			result = lf_redis_judge(reply, lf_redis_connection_place(c), err);
+		freeReplyObject(reply);
+	}
+	return result == LF_SINK_DONE ? lf_redis_connection_result(c, err) : result;
+}
+
+enum lf_sink_result lf_redis_login(struct lf_redis_connection *c, const struct lf_redis_login *login,
+                                   bool scripts, int64_t end_ms, struct lf_error *err)
+{
+	const struct lf_text name[] = { LF_REDIS_WORD("CLIENT"), LF_REDIS_WORD("SETNAME"),
+		                            lf_redis_text(login->name) };
+	enum lf_sink_result result = identify(c, login, end_ms, err);
+	struct lf_text select[] = { LF_REDIS_WORD("SELECT"), { NULL, 0 } };
+	redisReply *named;
+	char db[16];
+
+	if (result != LF_SINK_DONE)
+		return result;
+	lf_redis_put(c, name, 3);
+	if (login->db != 0) {
+		(void)snprintf(db, sizeof(db), "%d", login->db);
+		select[1] = lf_redis_text(db);
+		lf_redis_put(c, select, 2);
+	}
+	if (scripts)
+		put_scripts(c);
+	lf_redis_exchange(&c, 1, end_ms);
+	named = lf_redis_take(c);
+	/* A name is a courtesy: who may not give himself one goes without, unless it is the server's way to
+	 * say that it wants a password. */
+	if (named && lf_redis_error_is(named, "NOAUTH"))
+		return judge_and_free(c, named, err);
+	if (named)
+		freeReplyObject(named);
+	return judge_rest(c, err);
+}
