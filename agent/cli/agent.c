@@ -3,6 +3,7 @@
 
 #include "agent/cli/cli.h"
 #include "agent/config/config.h"
+#include "agent/core/daemon.h"
 
 /* `file` is NULL for the defaults. */
 static int check(const struct lf_config *config, const char *file)
@@ -17,25 +18,21 @@ static int check(const struct lf_config *config, const char *file)
 	return LF_EXIT_OK;
 }
 
-static int serve(const struct lf_config *config, const char *file)
+/* Takes the configuration over. */
+static int serve(struct lf_config *config, const char *file)
 {
-	(void)config;
-	(void)file;
-	lf_complain("the agent does not run on its own yet: use `logfold run -- COMMAND`");
+	struct lf_error err = { "" };
+
+	if (lf_daemon_run(config, file, &lf_complainer, &err) == 0)
+		return LF_EXIT_OK;
+	lf_complain("%s", err.text);
 	return LF_EXIT_FAILED;
 }
 
-static int with_config(const struct lf_config *config, const char *file, enum lf_agent_task task)
+static int print(const struct lf_config *config)
 {
-	switch (task) {
-	case LF_AGENT_CHECK:
-		return check(config, file);
-	case LF_AGENT_PRINT_CONFIG:
-		lf_config_print(config, stdout);
-		return LF_EXIT_OK;
-	default:
-		return serve(config, file);
-	}
+	lf_config_print(config, stdout);
+	return LF_EXIT_OK;
 }
 
 static int read_and_do(const struct lf_options *options)
@@ -52,7 +49,9 @@ static int read_and_do(const struct lf_options *options)
 		lf_complain("%s", err.text);
 		return LF_EXIT_FAILED;
 	}
-	status = with_config(config, file, options->agent_task);
+	if (options->agent_task == LF_AGENT_SERVE)
+		return serve(config, file);
+	status = options->agent_task == LF_AGENT_CHECK ? check(config, file) : print(config);
 	lf_config_free(config);
 	return status;
 }

@@ -16,6 +16,9 @@
 enum lf_exit {
 	LF_EXIT_OK = 0,
 	LF_EXIT_FAILED = 1,          /* nothing found, or something failed: a sentence says it */
+	LF_EXIT_HEALTHY = 0,         /* health: and what it found */
+	LF_EXIT_DEGRADED = 1,
+	LF_EXIT_CRITICAL = 2,        /* or nobody answers */
 	LF_EXIT_USAGE = 64,          /* EX_USAGE */
 	LF_EXIT_RUN_FAILED = 125,    /* run: logfold's own failure, as env and timeout do */
 	LF_EXIT_NOT_EXECUTABLE = 126, /* run: found, but cannot be run */
@@ -42,6 +45,7 @@ int lf_cmd_show(const struct lf_options *options);
 int lf_cmd_mute(const struct lf_options *options);
 int lf_cmd_unmute(const struct lf_options *options);
 int lf_cmd_agent(const struct lf_options *options);
+int lf_cmd_health(const struct lf_options *options);
 int lf_cmd_help(const struct lf_options *options);
 int lf_cmd_version(const struct lf_options *options);
 

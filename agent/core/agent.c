@@ -35,6 +35,8 @@ struct lf_agent {
 	lf_control_handler request;
 	void *request_arg;
 	struct lf_runs *runs; /* NULL: this agent is one run's own */
+	void (*changed)(void *arg, bool flags);
+	void *changed_arg;
 	struct lf_store *store;
 	int patience_ms;
 	bool store_lost; /* `store` only holds this run's tally until the file can be opened again */
@@ -60,6 +62,11 @@ const char *lf_agent_run_dir(const struct lf_agent *agent)
 	return lf_rundir_path(agent->dir);
 }
 
+const char *lf_agent_store_path(const struct lf_agent *agent)
+{
+	return agent->claim.store;
+}
+
 struct lf_store *lf_agent_store(struct lf_agent *agent)
 {
 	return agent->store;
@@ -75,6 +82,18 @@ static void publish(struct lf_agent *agent)
 		tell_once(agent, &agent->last_flags_trouble, err.text);
 	else
 		agent->last_flags_trouble.text[0] = '\0';
+}
+
+void lf_agent_publish(struct lf_agent *agent)
+{
+	(void)lf_store_changed_elsewhere(agent->store);
+	publish(agent);
+}
+
+static void tell_changed(const struct lf_agent *agent, bool flags)
+{
+	if (agent->changed)
+		agent->changed(agent->changed_arg, flags);
 }
 
 /* ---- The store, when its file is replaced ---- */
@@ -139,9 +158,14 @@ static void set_patience(struct lf_agent *agent, int ms)
 
 static int drain(struct lf_agent *agent, struct lf_error *err)
 {
+	uint64_t before = lf_drain_sequence(agent->drain);
 	int rc = check_store(agent, err);
 
-	return rc == 0 ? lf_drain_run(agent->drain, agent->store, err) : rc;
+	if (rc == 0)
+		rc = lf_drain_run(agent->drain, agent->store, err);
+	if (lf_drain_sequence(agent->drain) != before)
+		tell_changed(agent, false);
+	return rc;
 }
 
 /* Another program that writes just now is no news, one that holds the store is. */
@@ -202,6 +226,7 @@ static int set_muted(struct lf_agent *agent, const char *args, bool muted, struc
 		return rc;
 	/* Also when nothing changed, or cannot be: who asks may have set it in the store. */
 	published = lf_publish_one(agent->store, agent->dir, &change, rc < 0 ? NULL : err);
+	tell_changed(agent, true);
 	return published == 0 || rc == 0 ? published : rc;
 }
 
@@ -423,7 +448,8 @@ int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
 	agent->accepts_arg = options->accepts_arg;
 	agent->request = options->request;
 	agent->request_arg = options->request_arg;
-	agent->interval_ms = options->interval_ms ? (int)options->interval_ms : LF_DRAIN_INTERVAL_MS;
+	agent->changed = options->changed;
+	agent->changed_arg = options->changed_arg;
 	rc = lf_claim_init(&agent->claim, options->store_path, options->base_dir, err);
 	if (rc == 0 && agent->place == LF_AGENT_BASE_DIRECTORY)
 		rc = lf_runs_new(&agent->runs, err);
@@ -435,8 +461,8 @@ int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
 		release(agent);
 		return rc;
 	}
-	(void)lf_store_changed_elsewhere(agent->store);
-	publish(agent);
+	lf_agent_configure(agent, options->interval_ms, options->entries_max);
+	lf_agent_publish(agent);
 	open_control(agent);
 	*out = agent;
 	return 0;
@@ -472,8 +498,10 @@ static void look(struct lf_agent *agent, int64_t now)
 	drain_at_interval(agent);
 	if (agent->runs)
 		forget_lost_runs(agent);
-	if (lf_store_changed_elsewhere(agent->store))
+	if (lf_store_changed_elsewhere(agent->store)) {
 		publish(agent);
+		tell_changed(agent, false);
+	}
 	agent->next_drain_ms = lf_clock_ms() + agent->interval_ms;
 }
 
@@ -508,6 +536,28 @@ int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms)
 		if (now >= end)
 			return 0;
 	}
+}
+
+void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms, unsigned entries_max)
+{
+	struct lf_error err;
+
+	agent->interval_ms = interval_ms ? (int)interval_ms : LF_DRAIN_INTERVAL_MS;
+	if (lf_publish_entries_max(agent->dir, entries_max, &err) < 0)
+		tell_once(agent, &agent->last_flags_trouble, err.text);
+}
+
+void lf_agent_tally(const struct lf_agent *agent, struct lf_agent_tally *out)
+{
+	const struct lf_drain_tally *tally = lf_drain_tally(agent->drain);
+
+	*out = (struct lf_agent_tally){ tally->calls, tally->first_sights, tally->overflow,
+		                        lf_drain_segments(agent->drain) };
+}
+
+const char *lf_agent_trouble(const struct lf_agent *agent)
+{
+	return agent->last_trouble.text;
 }
 
 /* ---- Closing ---- */

@@ -51,6 +51,10 @@ struct lf_agent_options {
 	/* Answers the requests that the agent does not know itself; NULL: there are none. */
 	lf_control_handler request;
 	void *request_arg;
+	/* Called when entries, or with `flags` their flags, have changed in the store; NULL: nobody cares. */
+	void (*changed)(void *arg, bool flags);
+	void *changed_arg;
+	unsigned entries_max; /* of one process, told through the flags table; 0: the hook's default */
 };
 
 /* On failure *out is left alone; -EBUSY when another agent has the directory.  When the store is
@@ -60,6 +64,8 @@ LF_MUST_CHECK int lf_agent_open(struct lf_agent **out, const struct lf_agent_opt
 
 /* The directory that the processes must find in LOGFOLD_RUN_DIR. */
 const char *lf_agent_run_dir(const struct lf_agent *agent);
+
+const char *lf_agent_store_path(const struct lf_agent *agent);
 
 /* The agent's own connection: for queries between two calls of the agent. */
 struct lf_store *lf_agent_store(struct lf_agent *agent);
@@ -74,6 +80,24 @@ bool lf_agent_reply(struct lf_agent *agent, struct lf_control_ticket ticket, int
 /* Works until `fd` is readable or hung up (returns 1) or `timeout_ms` is over (returns 0).  Without an
  * fd (-1) only the time ends it; without a time (-1) only the fd.  A signal returns -EINTR. */
 LF_MUST_CHECK int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms);
+
+/* Changes what may change while it works; 0 as in lf_agent_options. */
+void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms, unsigned entries_max);
+
+/* Publishes the store's flags now: somebody else has changed them. */
+void lf_agent_publish(struct lf_agent *agent);
+
+/* How well the processes' maps know what is printed, since the agent began. */
+struct lf_agent_tally {
+	uint64_t calls;        /* drained */
+	uint64_t first_sights; /* entries that a process met for the first time */
+	uint64_t overflow;     /* calls that a full map had no room for */
+	size_t segments;
+};
+void lf_agent_tally(const struct lf_agent *agent, struct lf_agent_tally *out);
+
+/* What was last wrong with the store or a segment's drain; empty: nothing is. */
+const char *lf_agent_trouble(const struct lf_agent *agent);
 
 /* Drains now.  What fails is reported; the result says whether something did. */
 int lf_agent_drain(struct lf_agent *agent);

@@ -156,7 +156,49 @@ static int try_transaction(struct batch *batch, struct lf_error *err)
 	return rc;
 }
 
-static void take_as_drained(struct lf_drain_segment *segment)
+static uint64_t sum(const struct lf_counts *counts)
+{
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < LF_OUTCOME_COUNT; i++)
+		total += counts->of[i];
+	return total;
+}
+
+static uint64_t first_sights(const struct lf_counters *seen, const struct lf_counters *drained)
+{
+	uint64_t found = 0;
+
+	for (uint32_t c = 0; c < seen->chunks; c++)
+		for (uint32_t i = 0; i < seen->chunk[c].slots; i++) {
+			struct lf_counts before = lf_counters_get(drained, c, i);
+
+			found += sum(&before) == 0 && sum(&seen->chunk[c].slot[i]) > 0;
+		}
+	return found;
+}
+
+/* Where a counter may fall, less is counted than there was: a tally is no count. */
+static uint64_t more(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
+}
+
+static void tally(struct lf_drain *drain, const struct lf_drain_segment *segment)
+{
+	const struct lf_counters *seen = lf_reader_counters(segment->reader);
+
+	drain->tally.calls += more(lf_counters_total(seen), lf_counters_total(&segment->drained));
+	drain->tally.first_sights += first_sights(seen, &segment->drained);
+	drain->tally.overflow += more(sum(&seen->overflow), sum(&segment->drained.overflow));
+}
+
+const struct lf_drain_tally *lf_drain_tally(const struct lf_drain *drain)
+{
+	return &drain->tally;
+}
+
+static void take_as_drained(struct lf_drain *drain, struct lf_drain_segment *segment)
 {
 	if (segment->work == LF_WORK_FORGET)
 		segment->over = true;
@@ -164,6 +206,7 @@ static void take_as_drained(struct lf_drain_segment *segment)
 		return;
 	segment->in_store = true;
 	segment->retired = segment->work == LF_WORK_FINISH;
+	tally(drain, segment);
 	/* Cannot fail: lf_drain_add() made room. */
 	(void)lf_counters_raise(&segment->drained, lf_reader_counters(segment->reader));
 }
@@ -182,7 +225,7 @@ static int commit_batch(struct batch *batch, struct lf_error *err)
 	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < batch->count; i++)
-		take_as_drained(batch->segments[i]);
+		take_as_drained(drain, batch->segments[i]);
 	lf_drain_reach(drain, LF_DRAIN_COMMITTED);
 	/* Without a stamp all is still counted; only a store that is set back later finds less here. */
 	rc = lf_drain_stamp(drain, batch->store, &reason);

@@ -92,6 +92,14 @@ uint64_t lf_drain_sequence(const struct lf_drain *drain);
 /* How many processes of this run have not ended, as of the last run of the drain. */
 unsigned lf_drain_living(const struct lf_drain *drain, uint64_t run_id);
 
+/* What it has drained since it was opened. */
+struct lf_drain_tally {
+	uint64_t calls;
+	uint64_t first_sights; /* entries, each counted once for every process that met it */
+	uint64_t overflow;     /* of the calls: those that a full map had no room for */
+};
+const struct lf_drain_tally *lf_drain_tally(const struct lf_drain *drain);
+
 /* How many segments lie in the directory, as of the last run. */
 size_t lf_drain_segments(const struct lf_drain *drain);
 

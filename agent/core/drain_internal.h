@@ -65,6 +65,7 @@ struct lf_drain {
 	struct lf_incarnation at; /* as of the last commit */
 	size_t count, room;
 	struct lf_drain_segment **segments; /* sorted by name */
+	struct lf_drain_tally tally;
 	unsigned without_room;              /* processes found in this drain that could not count */
 	bool stamp_failed;                  /* and that was told */
 	bool shared;                        /* segments of any user may lie here */

@@ -53,14 +53,23 @@ static int add_row(void *arg, const struct lf_entry *entry)
 	return 0;
 }
 
+static struct lf_flags *map_table(const struct lf_rundir *dir, int *rc, struct lf_error *err)
+{
+	struct lf_flags *flags = lf_flags_map(lf_rundir_fd(dir), 1, rc);
+
+	if (!flags)
+		(void)lf_fail(err, *rc, "the flags table in '%s' cannot be used, so nothing is muted there: "
+		                        "%s", lf_rundir_path(dir), strerror(-*rc));
+	return flags;
+}
+
 static int publish_rows(const struct lf_rundir *dir, const struct rows *rows, struct lf_error *err)
 {
 	int rc;
-	struct lf_flags *flags = lf_flags_map(lf_rundir_fd(dir), 1, &rc);
+	struct lf_flags *flags = map_table(dir, &rc, err);
 
 	if (!flags)
-		return lf_fail(err, rc, "the flags table in '%s' cannot be used, so nothing is muted there: "
-		                        "%s", lf_rundir_path(dir), strerror(-rc));
+		return rc;
 	rc = lf_flags_publish(flags, rows->row,
 	                      rows->count < LF_FLAGS_ROWS_MAX ? rows->count : LF_FLAGS_ROWS_MAX);
 	lf_flags_unmap(flags);
@@ -115,6 +124,18 @@ int lf_publish(struct lf_store *store, const struct lf_rundir *dir, struct lf_er
 		rc = publish_rows(dir, &rows, err);
 	free(rows.row);
 	return rc;
+}
+
+int lf_publish_entries_max(const struct lf_rundir *dir, unsigned entries_max, struct lf_error *err)
+{
+	int rc;
+	struct lf_flags *flags = map_table(dir, &rc, err);
+
+	if (!flags)
+		return rc;
+	atomic_store_explicit(&flags->entries_max, entries_max, memory_order_relaxed);
+	lf_flags_unmap(flags);
+	return 0;
 }
 
 void lf_flags_writer(char out[LF_WRITER_MAX])

@@ -68,7 +68,7 @@ uint64_t lf_flags_namespace_key(const char *namespace);
 struct lf_flags *lf_flags_map(int dirfd, int writable, int *rc);
 void lf_flags_unmap(struct lf_flags *flags);
 
-/* The agent: replaces all rows.  -ENOSPC above LF_FLAGS_ROWS_MAX, and then nothing is changed. */
+/* The agent: replaces all rows, unless the table says just that already.  -ENOSPC above LF_FLAGS_ROWS_MAX, and then nothing is changed. */
 LF_MUST_CHECK int lf_flags_publish(struct lf_flags *flags, const struct lf_flags_row *rows,
                                    size_t count);
 

@@ -60,20 +60,38 @@ Test(flags, the_same_id_in_another_namespace_is_another_entry)
 	cr_assert_eq(look_up(flags, &theirs), LF_VERDICT_PASS);
 }
 
-Test(flags, each_publication_has_a_new_even_generation)
+static uint32_t generation_after(struct lf_flags *flags, const struct lf_flags_row *rows, size_t count)
+{
+	uint32_t generation = 0;
+
+	cr_assert_eq(lf_flags_publish(flags, rows, count), 0);
+	cr_assert_geq(lf_flags_look_up(flags, &rows->id, rows->namespace_key, &generation), 0);
+	return generation;
+}
+
+Test(flags, each_change_has_a_new_even_generation)
 {
 	int rc, dirfd = new_dir();
 	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
-	uint32_t first, second;
-	struct lf_flags_row row = row_of(1, "a");
+	struct lf_flags_row rows[] = { row_of(1, "a"), row_of(2, "a") };
+	uint32_t first = generation_after(flags, rows, 1), second = generation_after(flags, rows, 2);
 
-	cr_assert_eq(lf_flags_publish(flags, &row, 1), 0);
-	cr_assert_geq(lf_flags_look_up(flags, &row.id, row.namespace_key, &first), 0);
-	cr_assert_eq(lf_flags_publish(flags, &row, 1), 0);
-	cr_assert_geq(lf_flags_look_up(flags, &row.id, row.namespace_key, &second), 0);
 	cr_assert_eq(first % 2, 0);
 	cr_assert_eq(second % 2, 0);
 	cr_assert_gt(second, first);
+	cr_assert_gt(generation_after(flags, rows + 1, 1), second);
+}
+
+Test(flags, what_the_table_says_already_is_no_change)
+{
+	int rc, dirfd = new_dir();
+	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
+	struct lf_flags_row rows[] = { row_of(1, "a"), row_of(2, "a") };
+	uint32_t first = generation_after(flags, rows, 2);
+	struct lf_flags_row turned[] = { rows[1], rows[0] };
+
+	cr_assert_eq(generation_after(flags, turned, 2), first);
+	cr_assert_neq(generation_after(flags, rows, 1), first);
 }
 
 Test(flags, a_table_whose_writer_died_halfway_is_not_believed_until_the_next_publication)

@@ -1,0 +1,256 @@
+/* Numbers go out. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/core/shipper_internal.h"
+#include "agent/store/clock.h"
+
+void lf_shipper_forget_all(struct lf_shipper *shipper)
+{
+	shipper->mark = (struct lf_tier_mark){ .sequence = 0 };
+	memcpy(shipper->mark.epoch, shipper->hello.epoch, sizeof(shipper->mark.epoch));
+	shipper->cursor = (struct lf_store_mark){ 0, 0 };
+	shipper->hot_sequence = 0;
+	shipper->renew_ms = 0;
+}
+
+static bool is_hot(const struct lf_shipper *shipper)
+{
+	return shipper->options.tier->max_entries > 0;
+}
+
+/* Which of the two freezes the numbers is the tier's kind. */
+static struct lf_batch_how how_to_send(const struct lf_shipper *shipper,
+                                       const struct lf_store_change *change)
+{
+	bool persists = is_hot(shipper) ? change->entry.persist_to_cache : change->entry.persist_to_db;
+
+	return (struct lf_batch_how){ .flags_changed = change->flags_changed > shipper->mark.sequence,
+		                      .frozen = !persists };
+}
+
+/* Sends the batch in pieces of what one write may hold, and empties it. */
+static bool send(struct lf_shipper *shipper)
+{
+	size_t piece = (size_t)shipper->options.tier->batch_size;
+	struct lf_batch *all = &shipper->batch;
+	bool sent = true;
+
+	for (size_t at = 0; sent && at < all->count; at += piece) {
+		struct lf_sink_batch batch = { all->records + at,
+			                       all->count - at < piece ? all->count - at : piece,
+			                       shipper->at.drain_sequence };
+		struct lf_error err = { "" };
+
+		sent = lf_shipper_took(shipper,
+		                       shipper->options.ops->flush(shipper->sink, &batch,
+		                                                   lf_shipper_timeout(shipper), &err),
+		                       &err);
+		shipper->busy |= shipper->options.ops->tend != NULL;
+	}
+	lf_batch_clear(all);
+	return sent;
+}
+
+static bool store_failed(struct lf_shipper *shipper, int rc, struct lf_error *err)
+{
+	if (rc == -ENOMEM)
+		(void)lf_fail(err, rc, "there is no memory to send entries to %s", shipper->options.name);
+	lf_shipper_trouble(shipper, err->text);
+	return false;
+}
+
+/* All up to `sequence` has been sent.  What cannot be noted now is sent once more later. */
+static void note(struct lf_shipper *shipper, uint64_t sequence)
+{
+	struct lf_error err = { "" };
+
+	if (shipper->mark.sequence == sequence)
+		return;
+	shipper->mark.sequence = sequence;
+	if (lf_store_put_tier(shipper->store, shipper->options.name, &shipper->mark, &err) < 0)
+		lf_shipper_trouble(shipper, err.text);
+}
+
+/* ---- A tier that holds all ---- */
+
+/* However much there is to send, flags are not kept waiting for longer. */
+enum { SLICE_MS = 300 };
+
+struct gathering {
+	struct lf_shipper *shipper;
+	struct lf_store_mark at;
+};
+
+static int gather(void *arg, const struct lf_store_change *change)
+{
+	struct gathering *gathering = arg;
+	struct lf_shipper *shipper = gathering->shipper;
+
+	gathering->at = (struct lf_store_mark){ change->changed, change->row };
+	return lf_batch_add(&shipper->batch, change, how_to_send(shipper, change));
+}
+
+static bool flush_all(struct lf_shipper *shipper)
+{
+	uint64_t limit = (uint64_t)shipper->options.tier->batch_size, until = shipper->at.drain_sequence;
+	struct gathering gathering = { shipper, shipper->cursor };
+	int64_t end_ms = lf_clock_ms() + SLICE_MS;
+	struct lf_error err = { "" };
+	size_t count;
+
+	do {
+		int rc = lf_store_each_changed(shipper->store, &gathering.at, limit, gather, &gathering,
+		                               &err);
+
+		if (rc < 0) {
+			lf_batch_clear(&shipper->batch);
+			return store_failed(shipper, rc, &err);
+		}
+		count = shipper->batch.count;
+		if (!send(shipper))
+			return false;
+		shipper->cursor = gathering.at;
+	} while (count == limit && lf_clock_ms() < end_ms);
+	shipper->more = count == limit;
+	if (!shipper->more)
+		note(shipper, until);
+	return true;
+}
+
+/* ---- A hot one ---- */
+
+void lf_hot_fini(struct lf_hot_set *set)
+{
+	free(set->item);
+	*set = (struct lf_hot_set){ NULL, 0, 0 };
+}
+
+static int hot_add(struct lf_hot_set *set, const struct lf_store_change *change)
+{
+	struct lf_hot *hot;
+
+	if (set->count == set->room) {
+		size_t room = set->room ? 2 * set->room : 256;
+		struct lf_hot *larger = reallocarray(set->item, room, sizeof(*larger));
+
+		if (!larger)
+			return -ENOMEM;
+		set->item = larger;
+		set->room = room;
+	}
+	hot = &set->item[set->count++];
+	hot->row = change->row;
+	(void)snprintf(hot->namespace, sizeof(hot->namespace), "%.*s", (int)change->entry.namespace.len,
+	               change->entry.namespace.data);
+	(void)snprintf(hot->hash, sizeof(hot->hash), "%.*s", (int)change->entry.hash.len,
+	               change->entry.hash.data);
+	return 0;
+}
+
+static int by_row(const void *a, const void *b)
+{
+	int64_t x = ((const struct lf_hot *)a)->row, y = ((const struct lf_hot *)b)->row;
+
+	return (x > y) - (x < y);
+}
+
+static const struct lf_hot *hot_find(const struct lf_hot_set *set, int64_t row)
+{
+	struct lf_hot wanted = { .row = row };
+
+	return set->count ? bsearch(&wanted, set->item, set->count, sizeof(wanted), by_row) : NULL;
+}
+
+struct choosing {
+	struct lf_shipper *shipper;
+	struct lf_hot_set now;
+	bool renew;
+};
+
+static int choose(void *arg, const struct lf_store_change *change)
+{
+	struct choosing *choosing = arg;
+	struct lf_shipper *shipper = choosing->shipper;
+	bool due = choosing->renew || change->changed > shipper->hot_sequence ||
+	           !hot_find(&shipper->hot, change->row);
+	int rc = hot_add(&choosing->now, change);
+
+	return rc == 0 && due ? lf_batch_add(&shipper->batch, change, how_to_send(shipper, change)) : rc;
+}
+
+/* The shares tell the sink whose numbers are ours. */
+static int add_left(struct lf_shipper *shipper, const struct lf_hot *hot, struct lf_error *err)
+{
+	struct lf_text namespace = { hot->namespace, strlen(hot->namespace) };
+	struct lf_text hash = { hot->hash, strlen(hot->hash) };
+	struct lf_share *shares = NULL;
+	struct lf_store_change left = { .entry = { .namespace = namespace, .hash = hash } };
+	int rc = lf_store_shares(shipper->store, namespace, hash, &shares, &left.shares_count, err);
+
+	left.shares = shares;
+	if (rc == 0)
+		rc = lf_batch_add(&shipper->batch, &left, (struct lf_batch_how){ false, false });
+	free(shares);
+	return rc;
+}
+
+static bool evict(struct lf_shipper *shipper, const struct lf_hot_set *now)
+{
+	struct lf_error err = { "" };
+	bool done = true;
+	int rc = 0;
+
+	if (!shipper->options.ops->evict)
+		return true;
+	for (size_t i = 0; rc == 0 && i < shipper->hot.count; i++)
+		if (!hot_find(now, shipper->hot.item[i].row))
+			rc = add_left(shipper, &shipper->hot.item[i], &err);
+	if (rc < 0)
+		done = store_failed(shipper, rc, &err);
+	else if (shipper->batch.count)
+		done = lf_shipper_took(shipper,
+		                       shipper->options.ops->evict(shipper->sink, shipper->batch.records,
+		                                                   shipper->batch.count,
+		                                                   lf_shipper_timeout(shipper), &err),
+		                       &err);
+	lf_batch_clear(&shipper->batch);
+	return done;
+}
+
+static bool flush_hot(struct lf_shipper *shipper)
+{
+	uint64_t until = shipper->at.drain_sequence;
+	int64_t now_ms = lf_clock_ms();
+	struct choosing choosing = { shipper, { NULL, 0, 0 }, now_ms >= shipper->renew_ms };
+	struct lf_error err = { "" };
+	int rc;
+
+	if (!choosing.renew && shipper->hot_sequence == until)
+		return true;
+	rc = lf_store_each_hot(shipper->store, (uint64_t)shipper->options.tier->max_entries, choose,
+	                       &choosing, &err);
+	if (rc < 0) {
+		lf_batch_clear(&shipper->batch);
+		lf_hot_fini(&choosing.now);
+		return store_failed(shipper, rc, &err);
+	}
+	qsort(choosing.now.item, choosing.now.count, sizeof(*choosing.now.item), by_row);
+	if (!send(shipper) || !evict(shipper, &choosing.now)) {
+		lf_hot_fini(&choosing.now);
+		return false;
+	}
+	lf_hot_fini(&shipper->hot);
+	shipper->hot = choosing.now;
+	shipper->hot_sequence = until;
+	if (choosing.renew)
+		shipper->renew_ms = now_ms + shipper->options.tier->ttl_s * 1000 / 2;
+	note(shipper, until);
+	return true;
+}
+
+bool lf_shipper_flush(struct lf_shipper *shipper)
+{
+	return is_hot(shipper) ? flush_hot(shipper) : flush_all(shipper);
+}
