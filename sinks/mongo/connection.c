@@ -1,0 +1,274 @@
+#include "sinks/mongo/connection.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sinks/mongo/dial.h"
+#include "sinks/mongo/uri.h"
+
+struct lf_mongo {
+	struct lf_mongo_uri uri;
+	struct lf_mongo_deadline deadline;
+	struct lf_mongo_dial dial;
+	int timeout_ms; /* of the call under way, for people */
+	char *database;
+	mongoc_client_t *client; /* NULL: none yet */
+	mongoc_collection_t *collections[LF_MONGO_COLLECTIONS];
+	bool broken; /* the next call begins with a new one */
+	void (*on_drop)(void *arg);
+	void *on_drop_arg;
+};
+
+static const char *const names[LF_MONGO_COLLECTIONS] = { "entries", "counts", "leases" };
+
+const char *lf_mongo_collection_name(enum lf_mongo_collection which)
+{
+	return names[which];
+}
+
+/* ---- Opening and closing ---- */
+
+int lf_mongo_open(struct lf_mongo **out, const struct lf_sink_options *options, struct lf_error *err)
+{
+	struct lf_mongo *mongo;
+	int rc;
+
+	lf_mongo_library_init();
+	mongo = calloc(1, sizeof(*mongo));
+	if (!mongo)
+		return lf_fail(err, -ENOMEM, "mongo: there is no memory");
+	rc = lf_mongo_uri_init(&mongo->uri, options, err);
+	if (rc != 0) {
+		free(mongo);
+		return rc;
+	}
+	mongo->database = strdup(options->database ? options->database : "logfold");
+	mongo->dial = (struct lf_mongo_dial){ .deadline = &mongo->deadline,
+		                              .connect_timeout_ms = mongo->uri.connect_timeout_ms,
+		                              .tls = mongo->uri.tls ? &mongo->uri.tls_options : NULL };
+	if (!mongo->database) {
+		lf_mongo_close(mongo);
+		return lf_fail(err, -ENOMEM, "mongo: there is no memory");
+	}
+	*out = mongo;
+	return 0;
+}
+
+static void drop(struct lf_mongo *mongo)
+{
+	if (mongo->on_drop)
+		mongo->on_drop(mongo->on_drop_arg);
+	for (int i = 0; i < LF_MONGO_COLLECTIONS; i++) {
+		if (mongo->collections[i])
+			mongoc_collection_destroy(mongo->collections[i]);
+		mongo->collections[i] = NULL;
+	}
+	if (mongo->client)
+		mongoc_client_destroy(mongo->client);
+	mongo->client = NULL;
+	mongo->broken = false;
+}
+
+void lf_mongo_close(struct lf_mongo *mongo)
+{
+	if (!mongo)
+		return;
+	drop(mongo);
+	lf_mongo_dial_fini(&mongo->dial);
+	lf_mongo_uri_fini(&mongo->uri);
+	free(mongo->database);
+	free(mongo);
+}
+
+void lf_mongo_on_drop(struct lf_mongo *mongo, void (*on_drop)(void *arg), void *arg)
+{
+	mongo->on_drop = on_drop;
+	mongo->on_drop_arg = arg;
+}
+
+/* ---- A call ---- */
+
+/* The library's own timeouts stand above the streams' deadline; they must not be longer either, since
+ * it waits for some things by its own clock. */
+static void set_timeouts(mongoc_uri_t *uri, int timeout_ms)
+{
+	int32_t ms = timeout_ms > 0 ? timeout_ms : 1;
+
+	(void)mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, ms);
+	(void)mongoc_uri_set_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS, ms);
+	(void)mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, ms);
+}
+
+static enum lf_sink_result make_client(struct lf_mongo *mongo, int timeout_ms, struct lf_error *err)
+{
+	if (lf_mongo_uri_check_files(&mongo->uri, err) != 0)
+		return LF_SINK_REJECTED;
+	set_timeouts(mongo->uri.uri, timeout_ms);
+	mongo->client = mongoc_client_new_from_uri(mongo->uri.uri);
+	if (!mongo->client) {
+		(void)lf_fail(err, -EINVAL, "mongo at %s: the client library cannot serve this uri: was it "
+		              "built with what the uri asks for (TLS, compression, DNS)?", mongo->uri.address);
+		return LF_SINK_REJECTED;
+	}
+	(void)mongoc_client_set_error_api(mongo->client, MONGOC_ERROR_API_VERSION_2);
+	(void)mongoc_client_set_appname(mongo->client, "logfold");
+	mongoc_client_set_stream_initiator(mongo->client, lf_mongo_dial, &mongo->dial);
+	for (int i = 0; i < LF_MONGO_COLLECTIONS; i++)
+		mongo->collections[i] = mongoc_client_get_collection(mongo->client, mongo->database, names[i]);
+	return LF_SINK_DONE;
+}
+
+enum lf_sink_result lf_mongo_begin(struct lf_mongo *mongo, int timeout_ms, struct lf_error *err)
+{
+	mongo->timeout_ms = timeout_ms;
+	mongo->dial.failure[0] = '\0';
+	if (mongo->broken)
+		drop(mongo);
+	lf_mongo_deadline_set(&mongo->deadline, timeout_ms);
+	return mongo->client ? LF_SINK_DONE : make_client(mongo, timeout_ms, err);
+}
+
+int lf_mongo_left_ms(const struct lf_mongo *mongo)
+{
+	return lf_mongo_deadline_left_ms(&mongo->deadline);
+}
+
+bool lf_mongo_connected(const struct lf_mongo *mongo)
+{
+	return mongo->client && !mongo->broken;
+}
+
+mongoc_collection_t *lf_mongo_collection(struct lf_mongo *mongo, enum lf_mongo_collection which)
+{
+	return mongo->collections[which];
+}
+
+bool lf_mongo_command(struct lf_mongo *mongo, const bson_t *command, bson_t *reply, bson_error_t *error)
+{
+	return mongoc_client_write_command_with_opts(mongo->client, mongo->database, command, NULL, reply,
+	                                             error);
+}
+
+/* ---- Failures ---- */
+
+/* Server errors that stay until somebody changes something.  What is not in the list comes again: a new
+ * primary, a full disk, a stop in between, a document that another writer just made. */
+static const struct {
+	uint32_t code;
+	const char *remedy;
+} permanent[] = {
+	{ 2, "is the server compatible with MongoDB 4 or newer?" },
+	{ 9, "is the server compatible with MongoDB 4 or newer?" },
+	{ 11, "does the user of the uri exist there?" },
+	{ 13, "does the uri name a user who may read and write this database?" },
+	{ 14, "is a field of the collection of another type than logfold's?" },
+	{ 18, "are the user, the password and authSource right?" },
+	{ 20, "does the server allow that?" },
+	{ 59, "is the server compatible with MongoDB 4 or newer?" },
+	{ 73, "is the database's name right?" },
+	{ 121, "does a validator of the collection forbid logfold's documents?" },
+	{ 238, "is the server compatible with MongoDB 4 or newer?" },
+	{ 8000, "are the user, the password and authSource right?" },
+};
+
+static const char *remedy_of(uint32_t code)
+{
+	for (size_t i = 0; i < sizeof(permanent) / sizeof(*permanent); i++)
+		if (permanent[i].code == code)
+			return permanent[i].remedy;
+	return NULL;
+}
+
+static bool is_server(const bson_error_t *error)
+{
+	return error->domain == MONGOC_ERROR_SERVER || error->domain == MONGOC_ERROR_WRITE_CONCERN;
+}
+
+bool lf_mongo_not_offered(const bson_error_t *error)
+{
+	return error->domain == MONGOC_ERROR_SERVER && error->code != 13 && error->code != 18 &&
+	       (error->code < 10000 || error->code > 20000) && error->code != 6 && error->code != 7 &&
+	       error->code != 89 && error->code != 91 && error->code != 189 && error->code != 262 &&
+	       error->code != 9001;
+}
+
+static bool is_authentication(const bson_error_t *error)
+{
+	return error->domain == MONGOC_ERROR_SCRAM || error->domain == MONGOC_ERROR_SASL ||
+	       (error->domain == MONGOC_ERROR_CLIENT && error->code == MONGOC_ERROR_CLIENT_AUTHENTICATE) ||
+	       (error->domain == MONGOC_ERROR_SERVER && error->code == 18);
+}
+
+static enum lf_sink_result judge(struct lf_mongo *mongo, const bson_error_t *error, const char **why,
+                                 const char **remedy)
+{
+	const struct lf_mongo_dial *dial = &mongo->dial;
+
+	*why = error->message;
+	*remedy = "it comes again";
+	if (is_server(error)) {
+		const char *known = error->domain == MONGOC_ERROR_SERVER ? remedy_of(error->code) : NULL;
+
+		*remedy = known ? known : *remedy;
+		return known ? LF_SINK_REJECTED : LF_SINK_RETRY;
+	}
+	if (error->domain == MONGOC_ERROR_BSON) {
+		*remedy = "this is a mistake of logfold's";
+		return LF_SINK_REJECTED;
+	}
+	if (mongo->deadline.foreign_tls) {
+		*why = "that port speaks TLS";
+		*remedy = "add tls=true to the uri";
+		return LF_SINK_REJECTED;
+	}
+	if (dial->failure[0] && error->domain == MONGOC_ERROR_SERVER_SELECTION) {
+		*why = dial->failure;
+		*remedy = NULL;
+		return dial->result;
+	}
+	if (mongo->deadline.passed) {
+		*why = "no answer in time";
+		*remedy = "is the server overloaded, or standing still?";
+	} else if (error->domain == MONGOC_ERROR_SERVER_SELECTION) {
+		*why = "it took the connection and did not answer";
+		*remedy = "is that a MongoDB server, and does it want TLS (tls=true)?";
+	}
+	return LF_SINK_RETRY;
+}
+
+/* After an answer of the server's the connection is as good as before, but for those that say that
+ * another server is to be asked now. */
+static bool breaks(const bson_error_t *error)
+{
+	return !(is_server(error) && (remedy_of(error->code) || error->code == MONGOC_ERROR_DUPLICATE_KEY ||
+	                              error->code == 13));
+}
+
+enum lf_sink_result lf_mongo_failed(struct lf_mongo *mongo, const char *doing, const bson_error_t *error,
+                                    struct lf_error *err)
+{
+	enum lf_sink_result result = LF_SINK_REJECTED;
+	const char *why, *remedy;
+	char shown[sizeof(error->message)]; /* the longest that there is */
+
+	if (is_authentication(error)) {
+		why = "the server does not accept this user and password";
+		remedy = "are they, and authSource, right?";
+	} else {
+		result = judge(mongo, error, &why, &remedy);
+	}
+	mongo->broken = breaks(error) || is_authentication(error);
+	(void)snprintf(shown, sizeof(shown), "%s", why);
+	lf_mongo_uri_hide(&mongo->uri, shown);
+	(void)lf_fail(err, -EIO, "mongo at %s, %s: %s%s%s", mongo->uri.address, doing, shown,
+	              remedy ? ": " : "", remedy ? remedy : "");
+	return result;
+}
+
+enum lf_sink_result lf_mongo_too_late(struct lf_mongo *mongo, const char *doing, struct lf_error *err)
+{
+	(void)lf_fail(err, -ETIMEDOUT, "mongo at %s, %s: not done in %d ms: the rest comes again",
+	              mongo->uri.address, doing, mongo->timeout_ms);
+	return LF_SINK_RETRY;
+}

@@ -1,0 +1,28 @@
+/* A stream to the server whose every wait ends at the deadline of the call that is under way.
+ *
+ * The client library's own timeouts are fixed when a client is made, hold for one read each, and add up;
+ * here a call ends in time whatever the server does, even where it sends a byte a second.
+ */
+#ifndef LOGFOLD_SINKS_MONGO_STREAM_H
+#define LOGFOLD_SINKS_MONGO_STREAM_H
+
+#include <mongoc/mongoc.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sinks/sink.h"
+
+/* Of one connection to a server; lives longer than its streams. */
+struct lf_mongo_deadline {
+	uint64_t at_ms;   /* CLOCK_MONOTONIC */
+	bool passed;      /* somebody waited in vain since it was set */
+	bool foreign_tls; /* the other end spoke TLS where we did not */
+};
+
+void lf_mongo_deadline_set(struct lf_mongo_deadline *deadline, int timeout_ms);
+int lf_mongo_deadline_left_ms(const struct lf_mongo_deadline *deadline); /* 0: it has passed */
+
+/* Takes the base stream over. */
+mongoc_stream_t *lf_mongo_stream_new(mongoc_stream_t *base, struct lf_mongo_deadline *deadline);
+
+#endif

@@ -1,0 +1,244 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sinks/mongo/documents.h"
+#include "sinks/mongo/internal.h"
+#include "sinks/mongo/parse.h"
+
+/* All shares of the remembered hashes summed, and the entries raised to the sums. */
+
+static const char doing[] = "summing counts";
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+struct sum {
+	char hash[LF_HASH_CHARS + 1];
+	uint64_t counts[LF_OUTCOME_COUNT];
+};
+
+/* The shares of the pending hashes. */
+static void append_filter(bson_t *out, const struct lf_mongo_rollup *rollup)
+{
+	bson_t in, hashes;
+
+	(void)bson_append_utf8(out, "namespace", -1, rollup->namespace, -1);
+	(void)bson_append_document_begin(out, "hash", -1, &in);
+	(void)bson_append_array_begin(&in, "$in", -1, &hashes);
+	for (size_t i = 0; i < rollup->pending_count; i++)
+		lf_mongo_append_element(&hashes, i, rollup->pending[i], LF_HASH_CHARS);
+	(void)bson_append_array_end(&in, &hashes);
+	(void)bson_append_document_end(out, &in);
+}
+
+/* ---- Summed by the server ---- */
+
+static void append_group(bson_t *out)
+{
+	bson_t sum;
+
+	(void)bson_append_utf8(out, "_id", -1, "$hash", -1);
+	for (int i = 0; i < LF_OUTCOME_COUNT; i++) {
+		char field[32];
+
+		(void)snprintf(field, sizeof(field), "$%s", lf_mongo_count_names[i]);
+		(void)bson_append_document_begin(out, lf_mongo_count_names[i], -1, &sum);
+		(void)bson_append_utf8(&sum, "$sum", -1, field, -1);
+		(void)bson_append_document_end(out, &sum);
+	}
+	/* Never 0, but on a server that takes several sums and works out the first alone. */
+	(void)bson_append_document_begin(out, "shares", -1, &sum);
+	(void)bson_append_int32(&sum, "$sum", -1, 1);
+	(void)bson_append_document_end(out, &sum);
+}
+
+static bson_t *sum_pipeline(const struct lf_mongo_rollup *rollup)
+{
+	bson_t *pipeline = bson_new(), stages, stage, body;
+
+	(void)bson_append_array_begin(pipeline, "pipeline", -1, &stages);
+	(void)bson_append_document_begin(&stages, "0", -1, &stage);
+	(void)bson_append_document_begin(&stage, "$match", -1, &body);
+	append_filter(&body, rollup);
+	(void)bson_append_document_end(&stage, &body);
+	(void)bson_append_document_end(&stages, &stage);
+	(void)bson_append_document_begin(&stages, "1", -1, &stage);
+	(void)bson_append_document_begin(&stage, "$group", -1, &body);
+	append_group(&body);
+	(void)bson_append_document_end(&stage, &body);
+	(void)bson_append_document_end(&stages, &stage);
+	(void)bson_append_array_end(pipeline, &stages);
+	return pipeline;
+}
+
+static int64_t number_in(const bson_t *document, const char *name)
+{
+	bson_iter_t field;
+
+	return bson_iter_init_find(&field, document, name) ? lf_mongo_parse_number(&field) : 0;
+}
+
+static bool parse_sum(struct sum *out, const bson_t *document)
+{
+	bson_iter_t field;
+	uint32_t len = 0;
+	const char *hash;
+
+	*out = (struct sum){ .hash = "" };
+	if (!bson_iter_init_find(&field, document, "_id") || !BSON_ITER_HOLDS_UTF8(&field))
+		return false;
+	hash = bson_iter_utf8(&field, &len);
+	if (len != LF_HASH_CHARS)
+		return false;
+	memcpy(out->hash, hash, len);
+	for (int i = 0; i < LF_OUTCOME_COUNT; i++) {
+		int64_t number = number_in(document, lf_mongo_count_names[i]);
+
+		out->counts[i] = number > 0 ? (uint64_t)number : 0;
+	}
+	return true;
+}
+
+static mongoc_cursor_t *ask_for_sums(struct lf_sink *sink, const struct lf_mongo_rollup *rollup)
+{
+	bson_t *pipeline = sum_pipeline(rollup);
+	mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+	mongoc_cursor_t *cursor = mongoc_collection_aggregate(
+		lf_mongo_collection(sink->mongo, LF_MONGO_COUNTS), MONGOC_QUERY_NONE, pipeline, NULL, primary);
+
+	mongoc_read_prefs_destroy(primary);
+	bson_destroy(pipeline);
+	return cursor;
+}
+
+/* What the server cannot is found out here, once. */
+static enum lf_sink_result sums_of_server(struct lf_sink *sink, const struct lf_mongo_rollup *rollup,
+                                          struct sum *sums, size_t *count, struct lf_error *err)
+{
+	mongoc_cursor_t *cursor = ask_for_sums(sink, rollup);
+	const bson_t *document;
+	bson_error_t error = { 0 };
+	bool failed;
+
+	*count = 0;
+	while (*count < rollup->pending_count && mongoc_cursor_next(cursor, &document)) {
+		sink->sums_here |= number_in(document, "shares") < 1;
+		*count += parse_sum(&sums[*count], document);
+	}
+	failed = mongoc_cursor_error(cursor, &error);
+	mongoc_cursor_destroy(cursor);
+	if (failed && lf_mongo_not_offered(&error))
+		sink->sums_here = true;
+	else if (failed)
+		return lf_mongo_failed(sink->mongo, doing, &error, err);
+	return LF_SINK_DONE;
+}
+
+/* ---- Summed here, where the server cannot ---- */
+
+static void add_share(struct sum *sums, size_t count, const bson_t *document)
+{
+	struct lf_share share;
+	struct lf_text hash;
+	struct sum *sum;
+
+	if (!lf_mongo_parse_share(&share, &hash, document) || hash.len != LF_HASH_CHARS)
+		return;
+	sum = bsearch(hash.data, sums, count, sizeof(*sums), compare);
+	for (int i = 0; sum && i < LF_OUTCOME_COUNT; i++)
+		sum->counts[i] += share.counts[i];
+}
+
+static enum lf_sink_result sums_of_shares(struct lf_sink *sink, const struct lf_mongo_rollup *rollup,
+                                          struct sum *sums, size_t *count, struct lf_error *err)
+{
+	bson_t filter = BSON_INITIALIZER;
+	mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+	mongoc_cursor_t *cursor;
+	const bson_t *document;
+	bson_error_t error = { 0 };
+	bool failed;
+
+	*count = rollup->pending_count;
+	for (size_t i = 0; i < *count; i++) { /* sorted, as they are remembered */
+		sums[i] = (struct sum){ .hash = "" };
+		memcpy(sums[i].hash, rollup->pending[i], sizeof(sums[i].hash));
+	}
+	append_filter(&filter, rollup);
+	cursor = mongoc_collection_find_with_opts(lf_mongo_collection(sink->mongo, LF_MONGO_COUNTS), &filter,
+	                                          NULL, primary);
+	while (mongoc_cursor_next(cursor, &document))
+		add_share(sums, *count, document);
+	failed = mongoc_cursor_error(cursor, &error);
+	mongoc_cursor_destroy(cursor);
+	mongoc_read_prefs_destroy(primary);
+	bson_destroy(&filter);
+	return failed ? lf_mongo_failed(sink->mongo, doing, &error, err) : LF_SINK_DONE;
+}
+
+static enum lf_sink_result load_sums(struct lf_sink *sink, const struct lf_mongo_rollup *rollup,
+                                     struct sum *sums, size_t *count, struct lf_error *err)
+{
+	enum lf_sink_result result = LF_SINK_DONE;
+
+	if (!sink->sums_here)
+		result = sums_of_server(sink, rollup, sums, count, err);
+	if (result == LF_SINK_DONE && sink->sums_here)
+		result = sums_of_shares(sink, rollup, sums, count, err);
+	return result;
+}
+
+/* ---- The entries raised ---- */
+
+static enum lf_sink_result write_sums(struct lf_sink *sink, const struct lf_mongo_rollup *rollup,
+                                      struct sum *sums, size_t count, struct lf_error *err)
+{
+	bson_t *options = BCON_NEW("ordered", BCON_BOOL(false));
+	mongoc_bulk_operation_t *bulk = mongoc_collection_create_bulk_operation_with_opts(
+		lf_mongo_collection(sink->mongo, LF_MONGO_ENTRIES), options);
+	bson_error_t error = { 0 };
+	char id[LF_MONGO_ID_MAX];
+	bool ok;
+
+	qsort(sums, count, sizeof(*sums), compare);
+	for (size_t i = 0; i < count; i++) {
+		bson_t selector = BSON_INITIALIZER, update = BSON_INITIALIZER;
+
+		(void)snprintf(id, sizeof(id), "%s:%s", rollup->namespace, sums[i].hash);
+		lf_mongo_selector(&selector, id);
+		lf_mongo_append_max(&update, sums[i].counts, NULL, 0);
+		(void)mongoc_bulk_operation_update_one_with_opts(bulk, &selector, &update, NULL, NULL);
+		bson_destroy(&update);
+		bson_destroy(&selector);
+	}
+	ok = count == 0 || mongoc_bulk_operation_execute(bulk, NULL, &error) != 0;
+	mongoc_bulk_operation_destroy(bulk);
+	bson_destroy(options);
+	return ok ? LF_SINK_DONE : lf_mongo_failed(sink->mongo, doing, &error, err);
+}
+
+enum lf_sink_result lf_mongo_sum_pending(struct lf_sink *sink, struct lf_mongo_rollup *rollup,
+                                       struct lf_error *err)
+{
+	struct sum *sums;
+	enum lf_sink_result result;
+	size_t count;
+
+	if (rollup->pending_count == 0)
+		return LF_SINK_DONE;
+	sums = calloc(rollup->pending_count, sizeof(*sums));
+	if (!sums) {
+		(void)lf_fail(err, -ENOMEM, "mongo: there is no memory for the sums");
+		return LF_SINK_RETRY;
+	}
+	result = load_sums(sink, rollup, sums, &count, err);
+	if (result == LF_SINK_DONE)
+		result = write_sums(sink, rollup, sums, count, err);
+	if (result == LF_SINK_DONE)
+		rollup->pending_count = 0;
+	free(sums);
+	return result;
+}
