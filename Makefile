@@ -49,7 +49,7 @@ RACES := $(wildcard tests/unit/race_*.c)
 PROGS := $(patsubst tests/progs/%.c,$(B)/progs/%,$(wildcard tests/progs/*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
 HEADERS := $(wildcard include/logfold/*.h hashing/*.h agent/map/*.h agent/config/*.h agent/store/*.h \
-	agent/core/*.h sinks/*.h sinks/redis/*.h)
+	agent/core/*.h sinks/*.h sinks/redis/*.h $(if $(MONGOC),sinks/mongo/*.h))
 
 # A sink is a module of its own, built where its client library is.
 MONGOC := $(firstword $(foreach lib,libmongoc-1.0,$(shell $(PKG_CONFIG) --exists $(lib) && echo $(lib))))
@@ -122,7 +122,7 @@ check-libs:
 .PHONY: headers
 headers:
 	@for h in $(HEADERS); do \
-		$(CC) $(BASE) -Werror -fsyntax-only -x c $$h || exit 1; \
+		$(CC) $(BASE) $(CFLAGS_mongo) -Werror -fsyntax-only -x c $$h || exit 1; \
 	done
 
 # One Criterion program for all units; in the sanitized build the same code under the sanitizers.
