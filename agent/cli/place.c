@@ -29,7 +29,7 @@ static void parent_of_own(char path[PATH_MAX])
 		*name = '\0';
 }
 
-static void find_base(char out[PATH_MAX])
+void lf_place_named_base(char out[PATH_MAX])
 {
 	const char *named = getenv(LF_RUNDIR_ENV);
 
@@ -86,7 +86,7 @@ int lf_place_find(struct lf_place *out, const struct lf_options *options, struct
 	char path[PATH_MAX];
 	int rc = 0;
 
-	find_base(out->base);
+	lf_place_named_base(out->base);
 	if (options->agent)
 		return ask_agent(out, options->agent, err);
 	if (!options->store)

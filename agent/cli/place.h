@@ -18,6 +18,9 @@ struct lf_place {
 LF_MUST_CHECK int lf_place_find(struct lf_place *out, const struct lf_options *options,
                                 struct lf_error *err);
 
+/* What LOGFOLD_RUN_DIR says of the base; "" when nobody named one. */
+void lf_place_named_base(char out[PATH_MAX]);
+
 /* For lf_agent_open() and the like: NULL where they shall find out themselves. */
 const char *lf_place_base(const struct lf_place *place);
 

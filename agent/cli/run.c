@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/guest.h"
 #include "agent/cli/living.h"
 #include "agent/cli/output.h"
 #include "agent/cli/place.h"
@@ -19,7 +20,8 @@
 
 struct run {
 	const struct lf_options *options;
-	struct lf_agent *agent;
+	struct lf_guest guest;  /* of a daemon, or else … */
+	struct lf_agent *agent; /* … its own */
 	struct lf_signals signals;
 	int summary_fd; /* stderr, or the file of --summary-file */
 	int64_t started_ms;
@@ -51,6 +53,16 @@ static int open_agent(struct run *run, struct lf_error *err)
 	return rc;
 }
 
+static bool is_guest(const struct run *run)
+{
+	return run->guest.dirfd >= 0;
+}
+
+static const char *run_dir_of(const struct run *run)
+{
+	return is_guest(run) ? run->guest.run_dir : lf_agent_run_dir(run->agent);
+}
+
 /* Now, so that a mistake is told before the command and not after hours. */
 static void open_summary(struct run *run)
 {
@@ -75,7 +87,8 @@ static int start(struct run *run, const char *library, struct lf_child *child, i
 	char *preload = lf_preload_append(getenv("LD_PRELOAD"), library);
 	const struct lf_variable variables[] = {
 		{ "LD_PRELOAD", preload },
-		{ "LOGFOLD_RUN_DIR", lf_agent_run_dir(run->agent) },
+		{ "LOGFOLD_RUN_DIR", run_dir_of(run) },
+		{ "LOGFOLD_RUN_ID", is_guest(run) ? run->guest.id : NULL },
 		{ "LOGFOLD_STREAMS", streams },
 		{ "LOGFOLD_NAMESPACE", run->options->namespace },
 		{ 0 },
@@ -99,8 +112,13 @@ static int start(struct run *run, const char *library, struct lf_child *child, i
 static void serve_until_signal(struct run *run)
 {
 	struct pollfd signal = { .fd = run->signals.fd, .events = POLLIN };
-	int rc = lf_agent_serve(run->agent, run->signals.fd, -1);
+	int rc;
 
+	if (is_guest(run)) {
+		(void)poll(&signal, 1, -1);
+		return;
+	}
+	rc = lf_agent_serve(run->agent, run->signals.fd, -1);
 	if (rc < 0 && rc != -EINTR)
 		(void)poll(&signal, 1, LF_DRAIN_INTERVAL_MS);
 }
@@ -118,15 +136,18 @@ static int accompany(struct run *run, struct lf_child *child)
 	return status;
 }
 
-static void summarise(struct run *run, uint64_t elapsed_ms)
+/* `store` has only what the daemon reported; NULL: the agent's own. */
+static void summarise(struct run *run, struct lf_store *store, unsigned living, uint64_t elapsed_ms)
 {
 	struct lf_summary_wish wish = {
 		.kind = run->options->summary,
 		.fd = run->summary_fd,
 		.out = lf_output_open(run->summary_fd),
 		.store_argument = run->options->store,
+		.agent_argument = store ? run->guest.run_dir : NULL,
+		.only_run = store != NULL,
 		.elapsed_ms = elapsed_ms,
-		.living = lf_living_count(lf_agent_run_dir(run->agent)),
+		.living = living,
 	};
 	struct lf_error err;
 
@@ -134,7 +155,7 @@ static void summarise(struct run *run, uint64_t elapsed_ms)
 		lf_complain("out of memory for the summary");
 		return;
 	}
-	if (lf_summary_print(lf_agent_store(run->agent), &wish, &err) < 0)
+	if (lf_summary_print(store ? store : lf_agent_store(run->agent), &wish, &err) < 0)
 		lf_complain("%s", err.text);
 	(void)fclose(wish.out);
 }
@@ -159,8 +180,32 @@ static int step_aside(struct run *run, const char *why)
 static void close_all(struct run *run)
 {
 	lf_agent_close(run->agent);
+	lf_guest_leave(&run->guest);
 	if (run->summary_fd > STDERR_FILENO)
 		(void)close(run->summary_fd);
+}
+
+static void end_own(struct run *run, uint64_t elapsed_ms)
+{
+	(void)lf_agent_drain(run->agent);
+	/* All is counted: from here on a person may interrupt us. */
+	lf_signals_release(&run->signals);
+	summarise(run, NULL, lf_living_count(lf_agent_run_dir(run->agent)), elapsed_ms);
+}
+
+static void end_guest(struct run *run, uint64_t elapsed_ms)
+{
+	struct lf_store *store = NULL;
+	unsigned living = 0;
+	struct lf_error err;
+
+	/* Whatever becomes of us, the daemon counts. */
+	lf_signals_release(&run->signals);
+	if (lf_guest_report(&run->guest, &store, &living, &err) < 0)
+		lf_announce("%s", err.text);
+	else
+		summarise(run, store, living, elapsed_ms);
+	lf_store_close(store);
 }
 
 /* The command has been started: until its end, and what is to be told then. */
@@ -169,10 +214,10 @@ static int finish(struct run *run, struct lf_child *child)
 	int status = accompany(run, child);
 	uint64_t elapsed_ms = (uint64_t)(lf_clock_ms() - run->started_ms);
 
-	(void)lf_agent_drain(run->agent);
-	/* All is counted: from here on a person may interrupt us. */
-	lf_signals_release(&run->signals);
-	summarise(run, elapsed_ms);
+	if (is_guest(run))
+		end_guest(run, elapsed_ms);
+	else
+		end_own(run, elapsed_ms);
 	close_all(run);
 	return status;
 }
@@ -183,7 +228,7 @@ static int run_counted(struct run *run, const char *library)
 	struct lf_error err;
 	int rc, not_run = 0;
 
-	if (open_agent(run, &err) < 0)
+	if (!lf_guest_enter(&run->guest, run->options) && open_agent(run, &err) < 0)
 		return step_aside(run, err.text);
 	open_summary(run);
 	rc = lf_signals_take(&run->signals, &err);
@@ -202,7 +247,7 @@ static int run_counted(struct run *run, const char *library)
 
 int lf_cmd_run(const struct lf_options *options)
 {
-	struct run run = { .options = options, .summary_fd = STDERR_FILENO };
+	struct run run = { .options = options, .guest.dirfd = -1, .summary_fd = STDERR_FILENO };
 	char library[PATH_MAX];
 	struct lf_error err;
 

@@ -30,10 +30,10 @@ static int count_messages(void *arg, const struct lf_entry *entry)
 }
 
 /* What did not get printed is told, by whatever way the rest of the summary goes. */
-static int announce(struct lf_store *store, const struct lf_store_totals *totals,
-                    struct lf_error *err)
+static int announce(struct lf_store *store, const struct lf_summary_wish *wish,
+                    const struct lf_store_totals *totals, struct lf_error *err)
 {
-	const struct lf_query query = { .this_run = true, .order = LF_BY_KEY };
+	const struct lf_query query = { .this_run = !wish->only_run, .order = LF_BY_KEY };
 	uint64_t messages[LF_OUTCOME_COUNT] = { 0 };
 	unsigned i;
 	int rc;
@@ -59,10 +59,19 @@ static int add_row(void *arg, const struct lf_entry *entry)
 	return lf_rows_add(arg, entry);
 }
 
+static void print_more(const struct lf_summary_wish *wish, uint64_t more)
+{
+	const char *option = wish->agent_argument ? " --agent " : wish->store_argument ? " --store " : "";
+	const char *place = wish->agent_argument ? wish->agent_argument :
+			    wish->store_argument ? wish->store_argument : "";
+
+	(void)fprintf(wish->out, "… %" PRIu64 " more: logfold ls%s%s\n", more, option, place);
+}
+
 static int print_table(struct lf_store *store, const struct lf_summary_wish *wish,
                        const struct lf_store_totals *totals, struct lf_error *err)
 {
-	const struct lf_query query = { .this_run = true, .limit = LF_SUMMARY_ROWS_MAX };
+	const struct lf_query query = { .this_run = !wish->only_run, .limit = LF_SUMMARY_ROWS_MAX };
 	struct lf_table *table = NULL;
 	int rc = lf_rows_new(&table);
 
@@ -73,10 +82,7 @@ static int print_table(struct lf_store *store, const struct lf_summary_wish *wis
 	if (rc == 0)
 		lf_table_print(table, wish->out, lf_terminal_of(wish->fd));
 	if (rc == 0 && totals->entries > LF_SUMMARY_ROWS_MAX)
-		(void)fprintf(wish->out, "… %" PRIu64 " more: logfold ls%s%s\n",
-			      totals->entries - LF_SUMMARY_ROWS_MAX,
-			      wish->store_argument ? " --store " : "",
-			      wish->store_argument ? wish->store_argument : "");
+		print_more(wish, totals->entries - LF_SUMMARY_ROWS_MAX);
 	lf_table_free(table);
 	return rc;
 }
@@ -94,17 +100,24 @@ static void print_headline(const struct lf_summary_wish *wish, const struct lf_s
 		      plural(totals->entries), (double)wish->elapsed_ms / 1000);
 }
 
-static void announce_living(unsigned living)
+static void announce_living(const struct lf_summary_wish *wish)
 {
-	if (living > 0)
-		lf_announce("%u process%s still run%s; `logfold ls` counts %s later", living,
-			    living == 1 ? "" : "es", living == 1 ? "s" : "", living == 1 ? "it" : "them");
+	const char *it = wish->living == 1 ? "it" : "them";
+
+	if (wish->living == 0)
+		return;
+	if (wish->agent_argument)
+		lf_announce("%u process%s still run%s; the agent goes on counting %s", wish->living,
+			    wish->living == 1 ? "" : "es", wish->living == 1 ? "s" : "", it);
+	else
+		lf_announce("%u process%s still run%s; `logfold ls` counts %s later", wish->living,
+			    wish->living == 1 ? "" : "es", wish->living == 1 ? "s" : "", it);
 }
 
 int lf_summary_print(struct lf_store *store, const struct lf_summary_wish *wish,
                      struct lf_error *err)
 {
-	const struct lf_query all = { .this_run = true };
+	const struct lf_query all = { .this_run = !wish->only_run };
 	struct lf_store_totals totals;
 	int rc = lf_store_totals(store, &all, &totals, err);
 
@@ -113,8 +126,8 @@ int lf_summary_print(struct lf_store *store, const struct lf_summary_wish *wish,
 	if (wish->kind == LF_SUMMARY_TABLE)
 		print_headline(wish, &totals);
 	(void)fflush(wish->out); /* the announcements go to stderr beside this stream */
-	rc = announce(store, &totals, err);
-	announce_living(wish->living);
+	rc = announce(store, wish, &totals, err);
+	announce_living(wish);
 	if (rc == 0 && wish->kind == LF_SUMMARY_TABLE && totals.entries > 0)
 		rc = print_table(store, wish, &totals, err);
 	if (rc == 0 && wish->kind == LF_SUMMARY_JSON)

@@ -15,6 +15,8 @@ struct lf_summary_wish {
 	FILE *out;                  /* where the summary goes */
 	int fd;                     /* its fd, for width and colour */
 	const char *store_argument; /* what --store said; NULL: the default */
+	const char *agent_argument; /* not NULL: the directory of the agent that has the store */
+	bool only_run;              /* the store has nothing but this run: no tally is asked for */
 	uint64_t elapsed_ms;
 	unsigned living;            /* processes of the run that have not ended */
 };
