@@ -345,7 +345,9 @@ static void handshake(struct lf_redis_connection *c, int64_t end_ms)
 
 		fd.events = (short)(POLLIN | (lf_redis_buffer_waiting(&c->raw) ? POLLOUT : 0));
 		if (left == 0 || poll(&fd, 1, left) == 0) {
-			too_late(c);
+			/* A server without TLS waits for the end of what it takes for a line. */
+			broken(c, LF_SINK_RETRY, "redis at %s did not answer in time in TLS: is it frozen, or "
+			       "does it not speak TLS there (redis://)?", c->place.text);
 			return;
 		}
 		if (fd.revents & (POLLIN | POLLHUP | POLLERR))

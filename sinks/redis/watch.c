@@ -11,7 +11,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { PING_INTERVAL_S = 5 };
+enum { PING_INTERVAL_S = 3 };
 
 /* ---- What the agent polls ---- */
 

@@ -6,15 +6,20 @@
     agent.entries(shares=1)                          → [(entry, shares), …] of a read
     A, B                                             two incarnations
     record(n, …)                                     words of sink_drive's `record` line; hash_of(n) its hash
+    contract("mongo", uri, ca=…)                     every sink's promises (tests/contract), on one tier
+
+$LOGFOLD_SINK_BUILD names another folder than that of the build: one with sanitizers, say.
 """
 
 import json
+import os
+import pathlib
 import select
 import subprocess
 import time
 
 import pytest
-from conftest import DEADLINE_S
+from conftest import DEADLINE_S, ROOT
 
 A = "00000000-0000-4000-8000-00000000000a"
 B = "00000000-0000-4000-8000-00000000000b"
@@ -35,7 +40,7 @@ def record(number, shares=None, **words):
 class Sink:
     def __init__(self, tool, module, options, log):
         self.module = module
-        self._log = log
+        self.log = log
         with log.open("wb") as errors:
             self.process = subprocess.Popen(
                 [tool, module, *(f"{name}={value}" for name, value in options.items())],
@@ -50,7 +55,7 @@ class Sink:
             more = self.process.stdout.read(65536) if ready else b""
             if not more:
                 pytest.fail(f"no answer from the sink (status {self.process.poll()}): "
-                            f"{self._log.read_text()[-2000:]}")
+                            f"{self.log.read_text()[-2000:]}")
             self._buffer += more
         line, self._buffer = self._buffer.split(b"\n", 1)
         return json.loads(line)
@@ -104,15 +109,24 @@ class Sink:
         self.process.wait(timeout=DEADLINE_S)
 
 
+@pytest.fixture(scope="session")
+def sink_build(build):
+    return pathlib.Path(os.environ.get("LOGFOLD_SINK_BUILD", build))
+
+
+def must_be_built(*files):
+    for needed in files:
+        if not needed.exists():
+            pytest.fail(f"{needed} is not built: run make build tools contract")
+
+
 @pytest.fixture
-def drive(build, tmp_path):
+def drive(sink_build, tmp_path):
     started = []
 
     def make(name, **options):
-        tool, module = build / "tools" / "sink_drive", build / f"logfold-{name}.so"
-        for needed in (tool, module):
-            if not needed.exists():
-                pytest.fail(f"{needed} is not built: run make build tools")
+        tool, module = sink_build / "tools" / "sink_drive", sink_build / f"logfold-{name}.so"
+        must_be_built(tool, module)
         started.append(Sink(tool, module, options, tmp_path / f"sink-{len(started)}.log"))
         return started[-1]
 
@@ -122,3 +136,18 @@ def drive(build, tmp_path):
             sink.kill()
         for pipe in (sink.process.stdin, sink.process.stdout):
             pipe.close()
+
+
+@pytest.fixture
+def contract(sink_build):
+    """`settings` as in tests/contract/tier.h, without LOGFOLD_TEST_."""
+    def run(name, uri, **settings):
+        program = sink_build / "contract"
+        must_be_built(program, sink_build / f"logfold-{name}.so")
+        env = os.environ | {"LOGFOLD_TEST_SINK": name, "LOGFOLD_TEST_URI": uri}
+        env |= {f"LOGFOLD_TEST_{key.upper()}": str(value) for key, value in settings.items()}
+        done = subprocess.run(["sh", ROOT / "tests/unit/run.sh", program, ROOT / "tests/contract"],
+                              env=env, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return run
