@@ -51,6 +51,7 @@ struct lf_sink_options {
 	const char *host;       /* this machine, for people */
 	const char *incarnation; /* who sends */
 	const char *namespace;  /* the agent's own: where it keeps what is not of one entry */
+	const char *collection; /* mongo: where read() finds the entries, instead of `entries` */
 };
 
 struct lf_sink_hello {

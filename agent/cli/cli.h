@@ -44,6 +44,8 @@ int lf_cmd_ls(const struct lf_options *options);
 int lf_cmd_show(const struct lf_options *options);
 int lf_cmd_mute(const struct lf_options *options);
 int lf_cmd_unmute(const struct lf_options *options);
+int lf_cmd_export(const struct lf_options *options);
+int lf_cmd_import(const struct lf_options *options);
 int lf_cmd_agent(const struct lf_options *options);
 int lf_cmd_health(const struct lf_options *options);
 int lf_cmd_help(const struct lf_options *options);

@@ -18,6 +18,10 @@ const struct lf_command lf_commands[] = {
 	  LF_WORDS_ANY },
 	{ "unmute", lf_cmd_unmute, "SELECTOR…", "print a muted message again", TAKES_PLACE, 1,
 	  LF_WORDS_ANY },
+	{ "export", lf_cmd_export, "[SELECTOR…]", "write entries, and who counted what, as JSON lines",
+	  LF_TAKES_STORE | LF_TAKES_AGENT | LF_TAKES_NAMESPACE | LF_TAKES_OUTPUT, 0, LF_WORDS_ANY },
+	{ "import", lf_cmd_import, "FROM", "merge an export, a store, or a MongoDB database into a store",
+	  LF_TAKES_STORE | LF_TAKES_NAMESPACE | LF_TAKES_IMPORT, 1, 1 },
 	{ "agent", lf_cmd_agent, "", "serve all processes of this machine, and the tiers",
 	  LF_TAKES_CONFIG | LF_TAKES_TASK, 0, 0 },
 	{ "health", lf_cmd_health, "", "how the agent, its store and its tiers are: 0 healthy, 1 degraded, "

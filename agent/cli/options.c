@@ -55,6 +55,27 @@ static int set_summary_file(struct lf_options *options, const char *value, struc
 	return not_empty(&options->summary_file, value, "summary-file", err);
 }
 
+static int set_output(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	return not_empty(&options->output, value, "output", err);
+}
+
+static int set_as(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	if (!*value)
+		return lf_fail(err, -EINVAL, "--as is empty: give a name for whoever counted");
+	options->as = value;
+	return 0;
+}
+
+static int set_skip_bad(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	(void)value;
+	(void)err;
+	options->skip_bad = true;
+	return 0;
+}
+
 static int set_namespace(struct lf_options *options, const char *value, struct lf_error *err)
 {
 	size_t len = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
@@ -152,6 +173,9 @@ static const struct row rows[] = {
 	{ "print-sample", 0, LF_TAKES_TASK, NULL, "only print a file with all keys and their defaults",
 	  set_print_sample },
 	{ "print-keys", 0, LF_TAKES_TASK, NULL, "only print a table of all keys", set_print_keys },
+	{ "output", 0, LF_TAKES_OUTPUT, "FILE", "where to write, instead of stdout", set_output },
+	{ "as", 0, LF_TAKES_IMPORT, "NAME", "whose the numbers are that name nobody", set_as },
+	{ "skip-bad", 0, LF_TAKES_IMPORT, NULL, "leave out lines that cannot be read", set_skip_bad },
 	{ "help", 'h', 0, NULL, "print this help", set_help },
 };
 

@@ -23,6 +23,8 @@ enum lf_takes {
 	LF_TAKES_COMMAND = 1 << 6,
 	LF_TAKES_CONFIG = 1 << 7,
 	LF_TAKES_TASK = 1 << 8,
+	LF_TAKES_OUTPUT = 1 << 9,
+	LF_TAKES_IMPORT = 1 << 10,
 };
 
 enum lf_summary {
@@ -52,6 +54,9 @@ struct lf_options {
 	const char *summary_file; /* NULL: stderr */
 	const char *config;       /* NULL: the default file */
 	enum lf_agent_task agent_task;
+	const char *output; /* NULL: stdout */
+	const char *as;     /* NULL: not given; else not empty */
+	bool skip_bad;
 	char **words;             /* ends with NULL, as argv does */
 	int words_count;
 };

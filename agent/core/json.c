@@ -104,7 +104,8 @@ static void write_value(FILE *out, const struct lf_field *field, const struct lf
 	}
 }
 
-void lf_json_entry(FILE *out, const struct lf_entry *entry)
+/* All but the closing brace. */
+static void write_fields(FILE *out, const struct lf_entry *entry)
 {
 	const struct lf_field *field;
 
@@ -114,5 +115,37 @@ void lf_json_entry(FILE *out, const struct lf_entry *entry)
 		(void)fprintf(out, "%c\"%s\":", field == lf_fields ? '{' : ',', field->name);
 		write_value(out, field, entry);
 	}
+}
+
+void lf_json_entry(FILE *out, const struct lf_entry *entry)
+{
+	write_fields(out, entry);
 	(void)fputs("}\n", out);
+}
+
+static void write_share(FILE *out, const struct lf_share *share)
+{
+	static const char *const names[LF_OUTCOME_COUNT] = {
+		[LF_PASSED] = "countPassed",   [LF_MUTED] = "countMuted",   [LF_SAMPLED] = "countSampled",
+		[LF_LIMITED] = "countLimited", [LF_FOLDED] = "countFolded",
+	};
+
+	(void)fputs("{\"incarnation\":", out);
+	lf_json_string(out, (struct lf_text){ share->incarnation, strlen(share->incarnation) });
+	for (int i = 0; i < LF_OUTCOME_COUNT; i++)
+		(void)fprintf(out, ",\"%s\":%" PRIu64, names[i], share->counts[i]);
+	(void)fputc('}', out);
+}
+
+void lf_json_entry_with(FILE *out, const struct lf_entry *entry, const struct lf_share *shares,
+                        size_t count)
+{
+	write_fields(out, entry);
+	(void)fputs(",\"shares\":[", out);
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			(void)fputc(',', out);
+		write_share(out, &shares[i]);
+	}
+	(void)fputs("]}\n", out);
 }

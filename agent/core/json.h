@@ -15,4 +15,8 @@ void lf_json_string(FILE *out, struct lf_text text);
 /* The object and a newline. */
 void lf_json_entry(FILE *out, const struct lf_entry *entry);
 
+/* The same with a last field `shares`: what each incarnation counted. */
+void lf_json_entry_with(FILE *out, const struct lf_entry *entry, const struct lf_share *shares,
+                        size_t count);
+
 #endif
