@@ -7,6 +7,8 @@
 #include "sinks/mongo/dial.h"
 #include "sinks/mongo/uri.h"
 
+enum { GOODBYE_MS = 200 };
+
 struct lf_mongo {
 	struct lf_mongo_uri uri;
 	struct lf_mongo_deadline deadline;
@@ -55,8 +57,10 @@ int lf_mongo_open(struct lf_mongo **out, const struct lf_sink_options *options, 
 	return 0;
 }
 
+/* The library says goodbye to the server, for which there is time only where the server is well. */
 static void drop(struct lf_mongo *mongo)
 {
+	lf_mongo_deadline_set(&mongo->deadline, mongo->broken ? 0 : GOODBYE_MS);
 	if (mongo->on_drop)
 		mongo->on_drop(mongo->on_drop_arg);
 	for (int i = 0; i < LF_MONGO_COLLECTIONS; i++) {
@@ -89,22 +93,11 @@ void lf_mongo_on_drop(struct lf_mongo *mongo, void (*on_drop)(void *arg), void *
 
 /* ---- A call ---- */
 
-/* The library's own timeouts stand above the streams' deadline; they must not be longer either, since
- * it waits for some things by its own clock. */
-static void set_timeouts(mongoc_uri_t *uri, int timeout_ms)
-{
-	int32_t ms = timeout_ms > 0 ? timeout_ms : 1;
-
-	(void)mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, ms);
-	(void)mongoc_uri_set_option_as_int32(uri, MONGOC_URI_CONNECTTIMEOUTMS, ms);
-	(void)mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, ms);
-}
-
 static enum lf_sink_result make_client(struct lf_mongo *mongo, int timeout_ms, struct lf_error *err)
 {
+	lf_mongo_uri_set_timeout(&mongo->uri, timeout_ms);
 	if (lf_mongo_uri_check_files(&mongo->uri, err) != 0)
 		return LF_SINK_REJECTED;
-	set_timeouts(mongo->uri.uri, timeout_ms);
 	mongo->client = mongoc_client_new_from_uri(mongo->uri.uri);
 	if (!mongo->client) {
 		(void)lf_fail(err, -EINVAL, "mongo at %s: the client library cannot serve this uri: was it "
@@ -227,12 +220,17 @@ static enum lf_sink_result judge(struct lf_mongo *mongo, const bson_error_t *err
 		*remedy = NULL;
 		return dial->result;
 	}
-	if (mongo->deadline.passed) {
+	if (mongo->deadline.passed || lf_mongo_left_ms(mongo) == 0) {
 		*why = "no answer in time";
 		*remedy = "is the server overloaded, or standing still?";
+	} else if (mongo->deadline.answered && error->domain == MONGOC_ERROR_SERVER_SELECTION) {
+		*remedy = "is a primary there now, and is replicaSet right, if the uri has it?";
 	} else if (error->domain == MONGOC_ERROR_SERVER_SELECTION) {
 		*why = "it took the connection and did not answer";
 		*remedy = "is that a MongoDB server, and does it want TLS (tls=true)?";
+	} else if (error->domain == MONGOC_ERROR_STREAM) {
+		*why = "the connection was lost";
+		*remedy = "what was under way comes again";
 	}
 	return LF_SINK_RETRY;
 }

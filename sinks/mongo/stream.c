@@ -86,6 +86,7 @@ static ssize_t stream_readv(mongoc_stream_t *base, mongoc_iovec_t *iov, size_t c
 	if (!shorten(stream, &timeout_ms))
 		return -1;
 	got = waited(stream, mongoc_stream_readv(stream->inner, iov, count, min_bytes, timeout_ms));
+	stream->deadline->answered |= got > 0;
 	if (got > 0 && !stream->answered) {
 		stream->answered = true;
 		stream->deadline->foreign_tls |= is_tls_alert(iov, got);

@@ -16,6 +16,7 @@
 struct lf_mongo_deadline {
 	uint64_t at_ms;   /* CLOCK_MONOTONIC */
 	bool passed;      /* somebody waited in vain since it was set */
+	bool answered;    /* something was read */
 	bool foreign_tls; /* the other end spoke TLS where we did not */
 };
 

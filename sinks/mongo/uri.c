@@ -72,7 +72,7 @@ static void hide_user_info(char *text)
 	char *from = strstr(text, "://"), *to = strrchr(text, '@');
 
 	if (from && to && to > from + 3)
-		memmove(from + 3, to, strlen(to) + 1);
+		memmove(from + 3, to + 1, strlen(to + 1) + 1);
 }
 
 /* ---- Taking apart ---- */
@@ -221,7 +221,6 @@ static int take_tls(struct lf_mongo_uri *out, const struct lf_sink_options *opti
 		(void)mongoc_uri_set_option_as_bool(out->uri, MONGOC_URI_TLS, true);
 	}
 	out->tls = mongoc_uri_get_tls(out->uri);
-	read_tls_options(out);
 	return 0;
 }
 
@@ -243,6 +242,18 @@ static void take_timeouts(struct lf_mongo_uri *out, const struct lf_sink_options
 	/* After a failure there is a new client: no look at the servers in between is needed, and none
 	 * would know of the deadline of the call that it delays. */
 	(void)mongoc_uri_set_option_as_int32(out->uri, MONGOC_URI_HEARTBEATFREQUENCYMS, NEVER_MS);
+}
+
+/* The library's own timeouts stand above the streams' deadline; they must not be longer either, since
+ * it waits for some things by its own clock.  0 would be its default, not none. */
+void lf_mongo_uri_set_timeout(struct lf_mongo_uri *uri, int timeout_ms)
+{
+	int32_t ms = timeout_ms > 0 ? timeout_ms : 1;
+
+	(void)mongoc_uri_set_option_as_int32(uri->uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, ms);
+	(void)mongoc_uri_set_option_as_int32(uri->uri, MONGOC_URI_CONNECTTIMEOUTMS, ms);
+	(void)mongoc_uri_set_option_as_int32(uri->uri, MONGOC_URI_SOCKETTIMEOUTMS, ms);
+	read_tls_options(uri); /* the uri's texts have moved */
 }
 
 static int take_write_concern(struct lf_mongo_uri *out, struct lf_error *err)
@@ -281,6 +292,7 @@ static int take_all(struct lf_mongo_uri *out, const struct lf_sink_options *opti
 	set_unless_given(out->uri, MONGOC_URI_RETRYWRITES, false);
 	set_unless_given(out->uri, MONGOC_URI_RETRYREADS, false);
 	take_timeouts(out, options);
+	read_tls_options(out);
 	return rc;
 }
 

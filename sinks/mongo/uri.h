@@ -11,7 +11,7 @@ struct lf_mongo_uri {
 	char address[160];   /* the hosts, for people */
 	char *secret;        /* the password, to keep it out of what people read; may be NULL */
 	bool tls;
-	mongoc_ssl_opt_t tls_options; /* its texts are the uri's */
+	mongoc_ssl_opt_t tls_options; /* its texts are the uri's, until that is changed */
 	int connect_timeout_ms;
 	int pem_fd; /* certificate and key in one file, which the library wants; -1: none of ours */
 };
@@ -20,6 +20,9 @@ struct lf_mongo_uri {
 LF_MUST_CHECK int lf_mongo_uri_init(struct lf_mongo_uri *out, const struct lf_sink_options *options,
                                     struct lf_error *err);
 void lf_mongo_uri_fini(struct lf_mongo_uri *uri);
+
+/* For the client that is made next. */
+void lf_mongo_uri_set_timeout(struct lf_mongo_uri *uri, int timeout_ms);
 
 /* The files of TLS are there and can be read: the library would only say that something is wrong. */
 LF_MUST_CHECK int lf_mongo_uri_check_files(const struct lf_mongo_uri *uri, struct lf_error *err);
