@@ -15,6 +15,7 @@ struct lf_mongo {
 	struct lf_mongo_dial dial;
 	int timeout_ms; /* of the call under way, for people */
 	char *database;
+	char *collection; /* of the entries; NULL: the usual one */
 	mongoc_client_t *client; /* NULL: none yet */
 	mongoc_collection_t *collections[LF_MONGO_COLLECTIONS];
 	bool broken; /* the next call begins with a new one */
@@ -49,7 +50,8 @@ int lf_mongo_open(struct lf_mongo **out, const struct lf_sink_options *options, 
 	mongo->dial = (struct lf_mongo_dial){ .deadline = &mongo->deadline,
 		                              .connect_timeout_ms = mongo->uri.connect_timeout_ms,
 		                              .tls = mongo->uri.tls ? &mongo->uri.tls_options : NULL };
-	if (!mongo->database) {
+	mongo->collection = options->collection ? strdup(options->collection) : NULL;
+	if (!mongo->database || (options->collection && !mongo->collection)) {
 		lf_mongo_close(mongo);
 		return lf_fail(err, -ENOMEM, "mongo: there is no memory");
 	}
@@ -82,6 +84,7 @@ void lf_mongo_close(struct lf_mongo *mongo)
 	lf_mongo_dial_fini(&mongo->dial);
 	lf_mongo_uri_fini(&mongo->uri);
 	free(mongo->database);
+	free(mongo->collection);
 	free(mongo);
 }
 
@@ -109,6 +112,11 @@ static enum lf_sink_result make_client(struct lf_mongo *mongo, int timeout_ms, s
 	mongoc_client_set_stream_initiator(mongo->client, lf_mongo_dial, &mongo->dial);
 	for (int i = 0; i < LF_MONGO_COLLECTIONS; i++)
 		mongo->collections[i] = mongoc_client_get_collection(mongo->client, mongo->database, names[i]);
+	if (mongo->collection) {
+		mongoc_collection_destroy(mongo->collections[LF_MONGO_ENTRIES]);
+		mongo->collections[LF_MONGO_ENTRIES] =
+			mongoc_client_get_collection(mongo->client, mongo->database, mongo->collection);
+	}
 	return LF_SINK_DONE;
 }
 

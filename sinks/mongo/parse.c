@@ -264,13 +264,16 @@ static bool take_outcome(uint64_t counts[LF_OUTCOME_COUNT], const bson_iter_t *v
 	return false;
 }
 
-/* Whoever keeps a total alone has seen it printed. */
+/* Of whoever does not tell what passed, all of the total did that did not end otherwise. */
 static void settle_counts(struct lf_mongo_parsed *out)
 {
 	uint64_t sum = 0;
 
-	if (!out->has_outcomes)
-		out->entry.counts[LF_PASSED] = out->entry.count_total;
+	for (int i = 0; !out->has_passed && i < LF_OUTCOME_COUNT; i++)
+		sum += out->entry.counts[i];
+	if (!out->has_passed && out->entry.count_total > sum)
+		out->entry.counts[LF_PASSED] = out->entry.count_total - sum;
+	sum = 0;
 	for (int i = 0; i < LF_OUTCOME_COUNT; i++)
 		sum += out->entry.counts[i];
 	out->entry.count_total = sum;
@@ -307,7 +310,8 @@ bool lf_mongo_parse_entry(struct lf_mongo_parsed *out, const bson_t *document, c
 		else if (strcmp(bson_iter_key(&value), "_id") == 0)
 			id = clean(out, text_in(&value));
 		else
-			out->has_outcomes |= take_outcome(out->entry.counts, &value);
+			out->has_passed |= take_outcome(out->entry.counts, &value) &&
+			                   strcmp(bson_iter_key(&value), lf_mongo_count_names[LF_PASSED]) == 0;
 	}
 	if (out->entry.source_line < 0)
 		out->entry.source_line = 0;

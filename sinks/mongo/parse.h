@@ -12,7 +12,7 @@ enum { LF_MONGO_MADE_MAX = 20 };
 /* Its texts are the document's or its own. */
 struct lf_mongo_parsed {
 	struct lf_entry entry;
-	bool has_outcomes;
+	bool has_passed;
 	char first[LF_TIME_CHARS + 1], last[LF_TIME_CHARS + 1];
 	char *made[LF_MONGO_MADE_MAX];
 	size_t made_count;

@@ -12,6 +12,7 @@ import uuid
 
 import pytest
 from conftest import DEADLINE_S
+from servers_mongo import *  # noqa: F403
 
 SPACE = uuid.UUID("5b1ed3c4-9a0e-4f0c-8f5c-0d6a1c2e7b39")  # of --as; agent/cli/import_take.c
 OUTCOMES = ("countPassed", "countMuted", "countSampled", "countLimited", "countFolded")
@@ -334,6 +335,58 @@ class TestWhileOthersWrite:
             other.execute("UPDATE entries SET tags = '[]'")
         slow.stdin.close()
         assert slow.wait(timeout=DEADLINE_S) == 0
+
+
+class TestMongo:
+    def uri(self, mongo, collection=""):
+        server, _, options = mongo.uri.partition("?")
+        return f"{server.rstrip('/')}/{mongo.database}{collection}" + (f"?{options}" if options else "")
+
+    def document(self, **fields):
+        document = {"method": "printf", "messageTemplate": "user %s in", "topFrame": "p!f", "namespace": "shop"}
+        document |= {"hash": entry_id("printf", fields.get("messageTemplate", "user %s in"), "p!f")} | fields
+        return {"_id": f"{document['namespace']}:{document['hash']}"} | document
+
+    def test_a_collection_of_somebody_else_comes_in_and_is_only_read(self, logfold, mongo, new, moved, exported):
+        mongo.db["console"].insert_many([
+            self.document(countTotal=10, countMuted=3, enabled=False, tags=["a"]),
+            self.document(messageTemplate="own id", hash="theirs", countTotal=2),
+            self.document(messageTemplate="elsewhere", namespace="bank", countTotal=4)])
+        mongo.db["entries"].insert_one(self.document(countTotal=999))
+        store, uri = new(), self.uri(mongo, ".console")
+        refused = logfold("import", "--store", store, "--namespace", "shop", uri)
+        assert refused.returncode == 1 and "--as NAME" in refused.stderr
+        for _ in range(2):
+            done = moved(uri, store, "--as", "old", "--namespace", "shop")
+            assert "1 entries had another id" in done.stderr
+        assert "0 new, 0 changed" in done.stdout
+        entries = {e["messageTemplate"]: e for e in map(json.loads, exported(store).splitlines())}
+        assert set(entries) == {"user %s in", "own id"}
+        known = entries["user %s in"]
+        assert (known["countTotal"], known["countPassed"], known["enabled"], known["tags"]) == (10, 7, False, ["a"])
+        assert {share["incarnation"] for e in entries.values() for share in e["shares"]} == \
+            {str(uuid.uuid5(SPACE, "old"))}
+        assert set(mongo.db.list_collection_names()) == {"console", "entries"}, "nothing was made"
+
+    def test_our_own_collections_come_in_with_who_counted_what(self, mongo, new, moved, exported):
+        one, two = str(uuid.uuid4()), str(uuid.uuid4())
+        entry = self.document(countTotal=8, countPassed=8)
+        mongo.db["entries"].insert_one(entry)
+        mongo.db["counts"].insert_many([
+            {"_id": f"{entry['_id']}:{who}", "namespace": "shop", "hash": entry["hash"], "incarnation": who,
+             "countPassed": count, "countTotal": count} for who, count in ((one, 5), (two, 3))])
+        store, uri = new(), self.uri(mongo)
+        for _ in range(2):
+            done = moved(uri, store, "--namespace", "shop")
+        assert "0 new, 0 changed, 1 as they were" in done.stdout
+        (line,) = map(json.loads, exported(store).splitlines())
+        assert {share["incarnation"]: share["countPassed"] for share in line["shares"]} == {one: 5, two: 3}
+
+    def test_a_server_that_is_not_there_is_named_and_nothing_is_made(self, logfold, new):
+        store = new()
+        done = logfold("import", "--store", store, "mongodb://127.0.0.1:1/logfold?serverSelectionTimeoutMS=300")
+        assert done.returncode == 1 and "127.0.0.1:1" in done.stderr
+        assert not store.exists()
 
 
 def test_a_person_who_waits_is_told_how_far_it_is(terminal, logfold, new, tmp_path):
