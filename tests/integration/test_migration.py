@@ -229,6 +229,15 @@ class TestForeign:
         assert row[1:4] == (0, '["a","b"]', 7)
         assert row[9:] == ("2024-05-06T07:08:09.500Z", "2024-05-06T07:08:09.999Z", "shop")
 
+    def test_a_time_that_nobody_tells_changes_none_that_is_known(self, new, moved):
+        store, year = new(), "2020-01-01T00:00:00.000Z"
+        moved("-", store, "--as", "x", input=line(count=1))
+        assert self.one(store)[9] > "2024"
+        with contextlib.closing(sqlite3.connect(store)) as connection, connection:
+            connection.execute("UPDATE entries SET firstSeenAt = ?1, lastSeenAt = ?1", (year,))
+        assert "0 changed" in moved("-", store, "--as", "x", input=line(count=1)).stdout
+        assert self.one(store)[9:11] == (year, year)
+
     def test_an_unmuting_here_outlives_the_next_import(self, logfold, new, moved):
         store = new()
         muted = line(enabled=False, count=1)
