@@ -15,6 +15,10 @@ PYTHON ?= $(shell for p in python3 /usr/bin/python3; do \
 	$$p -c 'import pytest, pymongo, redis' 2>/dev/null && echo $$p && exit; done; echo python3)
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
+# Where systemd looks for services; where there is no such folder, none is installed.
+UNITDIR ?= /lib/systemd/system
+SYSUSERSDIR ?= /usr/lib/sysusers.d
+SYSCONFDIR ?= /etc
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wcast-align -Wimplicit-fallthrough
@@ -234,12 +238,25 @@ install: build
 	install -m 755 $(PRELOAD) $(DESTDIR)$(LIBDIR)/liblogfold-preload.so
 	install -m 755 $(MODULES) $(DESTDIR)$(LIBDIR)/
 	install -m 644 include/logfold/*.h $(DESTDIR)$(PREFIX)/include/logfold/
+	@[ ! -d $(UNITDIR) ] || $(MAKE) --no-print-directory install-service
+
+# The service, its user, and a configuration for all users where there is none.
+CONFIGURED = $(DESTDIR)$(SYSCONFDIR)/logfold/agent.toml
+.PHONY: install-service
+install-service:
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(SYSCONFDIR)/logfold
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' agent/systemd/logfold.service >$(DESTDIR)$(UNITDIR)/logfold.service
+	install -m 644 agent/systemd/logfold.sysusers $(DESTDIR)$(SYSUSERSDIR)/logfold.conf
+	[ -e $(CONFIGURED) ] || $(LOGFOLD) agent --print-sample | \
+		sed 's|^#users = "own"|users = "all"|' >$(CONFIGURED)
+	chmod 644 $(DESTDIR)$(UNITDIR)/logfold.service $(CONFIGURED)
 
 .PHONY: uninstall
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/logfold $(DESTDIR)$(LIBDIR)/liblogfold-preload.so \
 		$(patsubst $(B)/%,$(DESTDIR)$(LIBDIR)/%,$(MODULES))
 	rm -rf $(DESTDIR)$(PREFIX)/include/logfold
+	rm -f $(DESTDIR)$(UNITDIR)/logfold.service $(DESTDIR)$(SYSUSERSDIR)/logfold.conf
 
 .PHONY: clean
 clean:
