@@ -12,6 +12,7 @@
 #include "agent/core/claim.h"
 #include "agent/core/control.h"
 #include "agent/core/rundir.h"
+#include "agent/map/run_dir.h"
 
 enum { ASK_TIMEOUT_MS = 5000, OWN_NAME_HEX = 16 };
 
@@ -87,6 +88,9 @@ int lf_place_find(struct lf_place *out, const struct lf_options *options, struct
 	int rc = 0;
 
 	lf_place_named_base(out->base);
+	/* In a process that a daemon counts, that is the daemon's. */
+	if (lf_run_dir_is_anothers(out->base))
+		out->base[0] = '\0';
 	if (options->agent)
 		return ask_agent(out, options->agent, err);
 	if (!options->store)

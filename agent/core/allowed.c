@@ -13,7 +13,7 @@
 struct rule {
 	bool any_user;
 	uid_t uid;
-	char namespace[LF_NAMESPACE_MAX + 1]; /* with its stars */
+	char namespace[LF_NAMESPACE_MAX + 1]; /* or a star */
 };
 
 struct lf_allowed {
@@ -77,11 +77,12 @@ static int read_rule(struct rule *out, const char *pattern, struct lf_error *err
 	size_t len = strlen(namespace), user_len = colon ? (size_t)(colon - pattern) : 0;
 	char user[256];
 
-	if (len == 0 || len > LF_NAMESPACE_MAX || strspn(namespace, NAME_CHARS "*") != len ||
+	if (len == 0 || len > LF_NAMESPACE_MAX ||
+	    (strspn(namespace, NAME_CHARS) != len && strcmp(namespace, "*") != 0) ||
 	    (colon && (user_len == 0 || user_len >= sizeof(user))))
 		return lf_fail(err, -EINVAL, "'%.128s' in namespaces is neither NAMESPACE nor "
 		                             "USER:NAMESPACE, where a namespace is 1 to %d of letters, "
-		                             "digits, '.', '_', '-' and '*'", pattern, LF_NAMESPACE_MAX);
+		                             "digits, '.', '_' and '-', or '*'", pattern, LF_NAMESPACE_MAX);
 	*out = (struct rule){ .any_user = !colon };
 	memcpy(out->namespace, namespace, len + 1);
 	if (!colon)
@@ -112,30 +113,6 @@ int lf_allowed_new(struct lf_allowed **out, const char *const *patterns, size_t 
 
 /* ---- Judging ---- */
 
-/* Goes back to the last star only: never more than pattern times text. */
-static bool matches(const char *pattern, const char *text)
-{
-	const char *star = NULL, *from = NULL;
-
-	while (*text) {
-		if (*pattern == '*') {
-			star = pattern++;
-			from = text;
-		} else if (*pattern == *text) {
-			pattern++;
-			text++;
-		} else if (star) {
-			pattern = star + 1;
-			text = ++from;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return !*pattern;
-}
-
 bool lf_allowed_is(void *arg, uid_t uid, const char *namespace)
 {
 	const struct lf_allowed *allowed = arg;
@@ -145,7 +122,8 @@ bool lf_allowed_is(void *arg, uid_t uid, const char *namespace)
 	for (size_t i = 0; i < allowed->count; i++) {
 		const struct rule *rule = &allowed->rules[i];
 
-		if ((rule->any_user || rule->uid == uid) && matches(rule->namespace, namespace))
+		if ((rule->any_user || rule->uid == uid) &&
+		    (strcmp(rule->namespace, "*") == 0 || strcmp(rule->namespace, namespace) == 0))
 			return true;
 	}
 	return false;

@@ -3,9 +3,9 @@
  *   shop           every user, namespace shop
  *   alice:shop     user alice alone; users by name or by number
  *   alice:*        alice in any namespace
- *   *:shop-*       every user, in namespaces that begin so
+ *   *              everybody everywhere
  *
- * A `*` stands for any text, also none.  No pattern at all allows everything.  Names are looked up in
+ * No pattern at all allows everything.  Names are looked up in
  * the system's user database when the patterns are read, once, so that a slow directory server never
  * holds up a drain; a user who is made later is known after the next reload.
  */

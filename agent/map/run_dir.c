@@ -96,15 +96,17 @@ int lf_run_dir_make(const char *path)
 	return make_and_check(path, &kind);
 }
 
-/* A directory that is our own is one of ours, shared or not. */
-static bool is_ours(const char *path)
+bool lf_run_dir_is_anothers(const char *path)
 {
+	enum lf_run_dir_kind kind;
 	struct stat st;
-	int fd = open_dir(AT_FDCWD, path, &st);
+	int rc, fd = lf_run_dir_open_segments(path, &kind);
 
-	if (fd >= 0)
-		(void)lf_sys_close(fd);
-	return fd >= 0 && st.st_uid == lf_sys_geteuid();
+	if (fd < 0)
+		return false;
+	rc = lf_sys_fstat(fd, &st);
+	(void)lf_sys_close(fd);
+	return rc == 0 && kind == LF_RUN_DIR_SHARED && st.st_uid != lf_sys_geteuid();
 }
 
 /* -EREMOTE: it is good, but somebody else's. */
@@ -122,7 +124,7 @@ static int try_path(char out[PATH_MAX], const char *base, const char *tail,
 	memcpy(out, base, base_len);
 	memcpy(out + base_len, tail, tail_len + 1);
 	rc = make_and_check(out, &kind);
-	if (rc == 0 && kind == LF_RUN_DIR_SHARED && accepted == LF_RUN_DIR_OWN && !is_ours(out))
+	if (rc == 0 && accepted == LF_RUN_DIR_OWN && lf_run_dir_is_anothers(out))
 		rc = -EREMOTE;
 	return rc;
 }

@@ -47,6 +47,9 @@ LF_MUST_CHECK int lf_run_dir_find(char out[PATH_MAX], const char *given, const c
 /* Makes the directory and `segments` in it where they are missing, and checks the owner. */
 LF_MUST_CHECK int lf_run_dir_make(const char *path);
 
+/* Whether it is a shared directory of another user. */
+bool lf_run_dir_is_anothers(const char *path);
+
 /* An fd of `segments` (O_PATH), checked as above, or a negative errno; *kind says which it is. */
 LF_MUST_CHECK int lf_run_dir_open_segments(const char *path, enum lf_run_dir_kind *kind);
 
