@@ -59,10 +59,13 @@ int lf_mongo_open(struct lf_mongo **out, const struct lf_sink_options *options, 
 	return 0;
 }
 
-/* The library says goodbye to the server, for which there is time only where the server is well. */
+/* The library says goodbye to the server, for which there is time only where the server is well.  Where it
+ * is not, it would look for another one first; a client that was reset has nobody to take leave of. */
 static void drop(struct lf_mongo *mongo)
 {
 	lf_mongo_deadline_set(&mongo->deadline, mongo->broken ? 0 : GOODBYE_MS);
+	if (mongo->broken && mongo->client)
+		mongoc_client_reset(mongo->client);
 	if (mongo->on_drop)
 		mongo->on_drop(mongo->on_drop_arg);
 	for (int i = 0; i < LF_MONGO_COLLECTIONS; i++) {

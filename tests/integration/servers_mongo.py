@@ -7,9 +7,9 @@
     mongo_server             makes more:   mongo_server(user=("who", "password"), tls=True)
         .ca                  the authority that signed a TLS server (certificates.py)
 
-The server is the one that LOGFOLD_TEST_MONGO_URI names, else mongod on PATH, else the FerretDB that
-`make test-deps` builds.  One that was named is not ours to stop: tests that must are skipped then, and
-only then.
+It ends with the test, or with the process of the tests where that is killed.  It is the one that
+LOGFOLD_TEST_MONGO_URI names, else mongod on PATH, else the FerretDB that `make test-deps` builds.  One
+that was named is not ours to stop: tests that must are skipped then, and only then.
 """
 
 import os
@@ -133,7 +133,8 @@ class Mongo:
         mongod = shutil.which("mongod")
         command = mongod_command(self) if mongod else ferretdb_command(self)
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command],
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_until(self._answers, "the MongoDB server accepts connections")
         if mongod and self.user and first:  # allowed from this machine while there is no user
             pymongo.MongoClient(self.uri_as(None, None)).admin.command(

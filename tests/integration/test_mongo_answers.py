@@ -1,0 +1,225 @@
+"""The MongoDB sink and answers that a test must make up: of a replica set, of change streams, of a server
+that fails in the middle."""
+
+import bson
+import pytest
+from conftest import wait_until
+from fake_mongo import Drop, cursor, fake_mongo  # noqa: F401 (fixture)
+from sink_driver import A, drive, hash_of, record, sink_build  # noqa: F401 (fixtures)
+
+EPOCH = "0f0f0f0f-0000-4000-8000-000000000000"
+TIMEOUT_MS = 1500
+SLACK_MS = 2000
+
+
+@pytest.fixture
+def fake(fake_mongo):  # noqa: F811
+    made = fake_mongo()
+    made.answers["find"] = lambda command: cursor(
+        *([{"_id": "shop:epoch", "epoch": EPOCH}] if "epoch" in str(command["filter"]) else []))
+    return made
+
+
+@pytest.fixture
+def sink(fake, drive):  # noqa: F811
+    made = drive("mongo", uri=fake.uri, incarnation=A)
+    yield made
+    fake.slowly = 0
+    assert made.process.poll() is not None or made.close() == 0, made.log.read_text()
+
+
+def flush(sink, **words):
+    sink.send(record(1, {A: [5]}, **words))
+    return sink.do("flush", sequence=1, timeout=TIMEOUT_MS)
+
+
+# --- writing ----------------------------------------------------------------------------------------
+
+
+def test_writes_wait_for_the_majority_and_are_not_repeated_by_the_library(fake, sink):
+    assert flush(sink)["result"] == "done"
+    for update in fake.heard("update"):
+        assert update["writeConcern"] == {"w": "majority"}
+        assert "txnNumber" not in update
+    assert [update["update"] for update in fake.heard("update")] == ["entries", "counts", "leases"]
+
+
+def test_flags_are_written_where_the_pair_is_lower_and_never_make_an_entry(fake, sink):
+    assert flush(sink, version=3, writer="ann", flagsChanged=1)["result"] == "done"
+    update = fake.heard("update")[1]["updates"][0]
+    assert update["q"] == {"_id": f"shop:{hash_of(1)}", "$or": [
+        {"flagsVersion": {"$not": {"$gte": 3}}},
+        {"flagsVersion": 3, "flagsWriter": {"$not": {"$gte": "ann"}}}]}
+    assert not update.get("upsert")
+
+
+@pytest.mark.parametrize("answer, result", [
+    ({"ok": 1.0, "n": 1, "nModified": 1,
+      "writeConcernError": {"code": 64, "errmsg": "waiting for replication timed out"}}, "retry"),
+    ({"ok": 0.0, "code": 10107, "errmsg": "not primary"}, "retry"),
+    ({"ok": 0.0, "code": 11600, "errmsg": "interrupted at shutdown"}, "retry"),
+    ({"ok": 0.0, "code": 13, "errmsg": "not authorized on logfold"}, "rejected"),
+    ({"ok": 1.0, "n": 0, "writeErrors": [{"index": 0, "code": 11000, "errmsg": "duplicate"}]}, "retry"),
+    ({"ok": 1.0, "n": 0, "writeErrors": [{"index": 0, "code": 121, "errmsg": "validation"}]}, "rejected"),
+])
+def test_an_error_of_the_server_is_taken_for_what_it_is(fake, sink, answer, result):
+    before = fake.answers["update"]
+    fake.answers["update"] = answer
+    said = flush(sink)
+    assert said["result"] == result and said["error"].startswith("mongo at 127.0.0.1:"), said
+    fake.answers["update"] = before
+    assert flush(sink)["result"] == "done"
+
+
+def test_after_not_primary_the_servers_are_asked_anew(fake, sink):
+    flush(sink)
+    fake.answers["update"], before = {"ok": 0.0, "code": 10107, "errmsg": "x"}, fake.answers["update"]
+    connections = fake.connections
+    flush(sink)
+    fake.answers["update"] = before
+    assert flush(sink)["result"] == "done"
+    assert fake.connections > connections
+
+
+def test_a_connection_lost_in_mid_write_is_repeated_by_the_agent(fake, sink):
+    def drop(_):
+        raise Drop
+
+    fake.answers["update"], before = drop, fake.answers["update"]
+    assert flush(sink)["result"] == "retry"
+    fake.answers["update"] = before
+    assert flush(sink)["result"] == "done"
+
+
+def test_a_server_that_sends_a_byte_now_and_then_costs_no_more_than_the_timeout(fake, sink):
+    flush(sink)
+    fake.slowly = 0.1
+    for _ in range(2):  # the second while it connects
+        said = flush(sink)
+        assert said["result"] == "retry" and said["ms"] < TIMEOUT_MS + SLACK_MS, said
+
+
+# --- sums -------------------------------------------------------------------------------------------
+
+
+def a_dirty_share(fake, lease, marks=1):
+    """One dirty share until its mark is taken; the lease as it is given."""
+    share = {"_id": f"shop:{hash_of(1)}:{A}", "hash": hash_of(1)}
+    taken = [lambda c: c["update"] == "counts" and "$unset" in c["updates"][0]["u"]]
+
+    def find(command):
+        if command["find"] == "leases":
+            return cursor(*lease)
+        left = marks - sum(taken[0](c) for c in fake.heard("update"))
+        return cursor(*([share] if left > 0 and "dirty" in command["filter"] else []))
+
+    fake.answers["find"] = find
+
+
+def test_sums_are_those_of_the_server_where_it_can(fake, sink):
+    a_dirty_share(fake, [{"_id": "shop:rollup", "holder": "", "serial": 4}])
+    fake.answers["findandmodify"] = {"ok": 1.0, "value": {"_id": "shop:rollup"}}
+    fake.answers["aggregate"] = lambda _: cursor(
+        {"_id": hash_of(1), "countPassed": bson.Int64(2**60), "countMuted": 1, "countSampled": 2.0,
+         "countLimited": 0, "countFolded": 0, "shares": 3})
+    assert sink.must("tend")["busy"] is False
+    assert fake.heard("aggregate")[0]["pipeline"] == [
+        {"$match": {"namespace": "shop", "hash": {"$in": [hash_of(1)]}}},
+        {"$group": {"_id": "$hash", "countPassed": {"$sum": "$countPassed"},
+                    "countMuted": {"$sum": "$countMuted"}, "countSampled": {"$sum": "$countSampled"},
+                    "countLimited": {"$sum": "$countLimited"}, "countFolded": {"$sum": "$countFolded"},
+                    "shares": {"$sum": 1}}}]
+    raised = fake.heard("update")[-1]["updates"][0]
+    assert raised["q"] == {"_id": f"shop:{hash_of(1)}"} and not raised.get("upsert")
+    assert raised["u"] == {"$max": {"countTotal": 2**60 + 3, "countPassed": 2**60, "countMuted": 1,
+                                    "countSampled": 2, "countLimited": 0, "countFolded": 0}}
+
+
+def test_marks_are_taken_before_the_sum_and_what_failed_is_summed_later_without_a_mark(fake, sink):
+    a_dirty_share(fake, [{"_id": "shop:rollup", "holder": "", "serial": 4}])
+    fake.answers["findandmodify"] = {"ok": 1.0, "value": {"_id": "shop:rollup"}}
+    fake.answers["aggregate"] = {"ok": 0.0, "code": 11600, "errmsg": "shutting down"}
+    assert sink.do("tend")["result"] == "retry"
+    assert [u["update"] for u in fake.heard("update")] == ["counts"]
+    fake.answers["aggregate"] = lambda _: cursor({"_id": hash_of(1), "countPassed": 9, "shares": 1})
+    sink.must("tend")
+    assert fake.heard("update")[-1]["updates"][0]["u"]["$max"]["countPassed"] == 9
+
+
+def test_who_loses_the_race_for_the_lease_sums_nothing(fake, sink):
+    a_dirty_share(fake, [{"_id": "shop:rollup", "holder": "", "serial": 4}])
+    fake.answers["findandmodify"] = {"ok": 1.0, "value": None}
+    assert sink.must("tend")["busy"]
+    a_dirty_share(fake, [])
+    fake.answers["insert"] = {"ok": 1.0, "n": 0,
+                              "writeErrors": [{"index": 0, "code": 11000, "errmsg": "duplicate"}]}
+    assert sink.must("tend")["busy"]
+    assert fake.heard("update") == [] and fake.heard("aggregate") == []
+
+
+# --- change streams ---------------------------------------------------------------------------------
+
+
+def event(kind, number, namespace="shop", updated=None, removed=()):
+    made = {"_id": {"_data": str(number)}, "operationType": kind,
+            "documentKey": {"_id": f"{namespace}:{hash_of(number)}"}}
+    if updated is not None:
+        made["updateDescription"] = {"updatedFields": updated, "removedFields": list(removed)}
+    return made
+
+
+def streams(fake, *events):
+    """The server has change streams, and these events are the first."""
+    batches = [list(events)]
+
+    def next_batch(_):
+        batch = batches.pop(0) if batches else []
+        return {"ok": 1.0, "cursor": {"id": bson.Int64(7), "ns": "logfold.entries", "nextBatch": batch,
+                                      "postBatchResumeToken": {"_data": "t"}}}
+
+    opened = cursor(id=7)
+    opened["cursor"]["postBatchResumeToken"] = {"_data": "t"}
+    fake.answers["aggregate"] = opened
+    fake.answers["getmore"] = next_batch
+
+
+def test_change_streams_are_found_out_by_asking(fake, sink):
+    fake.answers["aggregate"] = {"ok": 0.0, "code": 40573, "errmsg": "only on replica sets"}
+    assert sink.must("hello", timeout=TIMEOUT_MS)["notifies"] is False
+    streams(fake)
+    answer = sink.must("hello", timeout=TIMEOUT_MS)
+    assert answer["notifies"] is True and answer["epoch"] == EPOCH
+
+
+def test_of_all_changes_those_of_flags_are_told(fake, sink):
+    streams(fake,
+            event("update", 1, updated={"enabled": False}),
+            event("update", 2, updated={"countTotal": 7, "lastSeenAt": 1}),
+            event("update", 3, updated={"tags.1": "x"}),
+            event("update", 4, updated={}, removed=["policy"]),
+            event("replace", 5, namespace="web.eu"),
+            event("delete", 6))
+    sink.must("watch", ["namespace=shop", "namespace=web.eu"], timeout=TIMEOUT_MS)
+    pattern = fake.heard("aggregate")[-1]["pipeline"][1]["$match"]["$or"][0]["documentKey._id"]
+    assert pattern == {"$regex": "^(shop|web\\.eu):"}
+    told = []
+
+    def all_told():
+        told.extend(line["changed"] for line in sink.ask("changes")[:-1])
+        return len(told) >= 4
+
+    wait_until(all_told, "the changes come")
+    assert told == [["shop", hash_of(1)], ["shop", hash_of(3)], ["shop", hash_of(4)],
+                    ["web.eu", hash_of(5)]]
+    assert sink.ask("changes")[-1]["result"] == "done"
+
+
+def test_a_stream_that_broke_is_told_and_can_be_watched_again(fake, sink):
+    streams(fake)
+    sink.must("watch", timeout=TIMEOUT_MS)
+    fake.answers["getmore"] = {"ok": 0.0, "code": 286, "errmsg": "the resume token is gone"}
+    assert sink.do("changes")["result"] == "retry"
+    assert "watch again" in sink.do("changes")["error"]
+    streams(fake, event("insert", 9))
+    sink.must("watch", timeout=TIMEOUT_MS)
+    wait_until(lambda: [line for line in sink.ask("changes")[:-1]], "the change comes")
