@@ -30,44 +30,20 @@ static enum lf_sink_result auth(struct lf_redis_connection *c, const struct lf_r
 	return result == LF_SINK_DONE ? judge_and_free(c, reply, err) : result;
 }
 
-/* *spoken: the server took it, the password, if any, included.  An old one does not know the word, and
- * a user may lack the permission for it: then it goes on in RESP2. */
-static enum lf_sink_result hello3(struct lf_redis_connection *c, const struct lf_redis_login *login,
-                                  bool *spoken, int64_t end_ms, struct lf_error *err)
+/* An old server does not know the word, and a user may lack the permission for it: then it stays RESP2. */
+static enum lf_sink_result speak_resp3(struct lf_redis_connection *c, int64_t end_ms,
+                                       struct lf_error *err)
 {
-	struct lf_text words[5] = { LF_REDIS_WORD("HELLO"), LF_REDIS_WORD("3") };
+	static const struct lf_text hello[] = { { "HELLO", 5 }, { "3", 1 } };
 	enum lf_sink_result result;
 	redisReply *reply;
-	size_t count = 2;
 
-	if (*login->password) {
-		words[count++] = LF_REDIS_WORD("AUTH");
-		words[count++] = lf_redis_text(*login->user ? login->user : "default");
-		words[count++] = lf_redis_text(login->password);
-	}
-	result = lf_redis_ask(c, words, count, end_ms, &reply, err);
+	result = lf_redis_ask(c, hello, 2, end_ms, &reply, err);
 	if (result != LF_SINK_DONE)
 		return result;
-	*spoken = !lf_redis_is_error(reply);
-	if (!lf_redis_error_is(reply, "NOAUTH") && !lf_redis_error_is(reply, "WRONGPASS") &&
-	    !lf_redis_error_is(reply, "DENIED")) {
-		freeReplyObject(reply);
-		return LF_SINK_DONE;
-	}
-	return judge_and_free(c, reply, err);
-}
-
-static enum lf_sink_result identify(struct lf_redis_connection *c,
-                                    const struct lf_redis_login *login, int64_t end_ms,
-                                    struct lf_error *err)
-{
-	enum lf_sink_result result = LF_SINK_DONE;
-	bool spoken = false;
-
-	if (HAVE_RESP3)
-		result = hello3(c, login, &spoken, end_ms, err);
-	if (result == LF_SINK_DONE && !spoken && *login->password)
-		result = auth(c, login, end_ms, err);
+	if (lf_redis_error_is(reply, "NOAUTH") || lf_redis_error_is(reply, "DENIED"))
+		result = lf_redis_judge(reply, lf_redis_connection_place(c), err);
+	freeReplyObject(reply);
 	return result;
 }
 
@@ -99,11 +75,15 @@ enum lf_sink_result lf_redis_login(struct lf_redis_connection *c, const struct l
 {
 	const struct lf_text name[] = { LF_REDIS_WORD("CLIENT"), LF_REDIS_WORD("SETNAME"),
 		                            lf_redis_text(login->name) };
-	enum lf_sink_result result = identify(c, login, end_ms, err);
+	enum lf_sink_result result = LF_SINK_DONE;
 	struct lf_text select[] = { LF_REDIS_WORD("SELECT"), { NULL, 0 } };
 	redisReply *named;
 	char db[16];
 
+	if (*login->password)
+		result = auth(c, login, end_ms, err);
+	if (result == LF_SINK_DONE && HAVE_RESP3)
+		result = speak_resp3(c, end_ms, err);
 	if (result != LF_SINK_DONE)
 		return result;
 	lf_redis_put(c, name, 3);
