@@ -99,6 +99,8 @@ static const char merge_text[] =
 	"  for i = ARG_SHARES + 1, #ARGV, 2 do\n"
 	"    local at = SHARES + i - ARG_SHARES\n"
 	"    local old, good = share(stored[at], stored[at + 1])\n"
+	/* What nobody can read any more is replaced by what its writer says. */
+	"    if not good then old = {'0', '0', '0', '0', '0'} end\n"
 	"    local new, changed = parts(ARGV[i + 1]), not good or not stored[at]\n"
 	"    sound = sound and good\n"
 	"    local sum_h, sum_l = 0, 0\n"

@@ -299,6 +299,10 @@ def test_values_that_are_none_count_as_not_set_and_numbers_heal(redis, connect):
     entry = entries(one)[HASH]
     assert (entry["counts"], entry["countTotal"]) == ([9, 1, 0, 0, 0], 10)
     assert entry["firstSeenAt"] == "2024-05-06T07:08:09.123Z"
+    client.hset(key_of(), f"o:{ONE}", "6 1")
+    send(one, 6, 2, 0, 0, 0)
+    send(two, 3, 0, 4, 0, 0)
+    assert entries(one)[HASH]["counts"] == [9, 2, 4, 0, 0]
 
 
 def test_a_total_without_outcomes_counts_as_passed(redis, connect):
