@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/json_read.h"
 #include "agent/cli/place.h"
 #include "agent/core/control.h"
-#include "agent/core/json_read.h"
 #include "agent/core/rundir.h"
 #include "agent/map/run_dir.h"
 
@@ -146,40 +146,42 @@ static int drain(const struct lf_guest *guest, struct lf_error *err)
 }
 
 /* One object of the report: an entry, or how many live. */
-static int take_line(struct lf_store *store, struct lf_text line, char *room, unsigned *living,
-                     struct lf_error *err)
+static int take_line(struct lf_store *store, struct lf_json_reader *reader, struct lf_text line,
+		     unsigned *living, struct lf_error *err)
 {
 	static const char last[] = "{\"living\":";
 	struct lf_share share = { .incarnation = "00000000-0000-4000-8000-000000000000" };
-	struct lf_entry entry;
+	struct lf_json_line read;
 	int rc;
 
 	if (line.len > sizeof(last) && memcmp(line.data, last, sizeof(last) - 1) == 0) {
 		*living = (unsigned)strtoul(line.data + sizeof(last) - 1, NULL, 10);
 		return 0;
 	}
-	rc = lf_json_read_entry(line, room, &entry, err);
+	rc = lf_json_read(reader, line, &read, err);
 	if (rc < 0)
 		return rc;
-	memcpy(share.counts, entry.counts, sizeof(share.counts));
-	return lf_store_merge(store, &entry, &share, 1, err);
+	memcpy(share.counts, read.entry.counts, sizeof(share.counts));
+	return lf_store_merge(store, &read.entry, &share, 1, err);
 }
 
 static int take_lines(struct lf_store *store, const char *data, size_t bytes, unsigned *living,
                       struct lf_error *err)
 {
-	char *room = malloc(bytes + 1);
-	int rc = room ? lf_store_begin(store, err) : lf_fail(err, -ENOMEM, "out of memory for the summary");
+	struct lf_json_reader *reader = NULL;
+	int rc = lf_json_reader_new(&reader, err);
 
+	if (rc == 0)
+		rc = lf_store_begin(store, err);
 	while (rc == 0 && bytes > 0) {
 		const char *end = memchr(data, '\n', bytes);
 		size_t len = end ? (size_t)(end - data) : bytes;
 
-		rc = take_line(store, (struct lf_text){ data, len }, room, living, err);
+		rc = take_line(store, reader, (struct lf_text){ data, len }, living, err);
 		data += len + (end != NULL);
 		bytes -= len + (end != NULL);
 	}
-	free(room);
+	lf_json_reader_free(reader);
 	return rc == 0 ? lf_store_commit(store, err) : rc;
 }
 

@@ -180,9 +180,21 @@ class TestApart:
         assert host.run(BOB, "--", "echo", "loud").stdout == "loud\n"
 
     def test_a_run_is_reported_to_its_own_user_alone(self, host):
-        assert host.agent.ask("run 00000000000000aa shop", ALICE)[0] == "ok"
-        assert host.agent.ask("report 00000000000000aa", BOB)[0] == "error this run is another user's"
-        assert host.agent.ask("report 00000000000000aa", ALICE)[1] == '{"living":0}\n'
+        job = subprocess.Popen([host.binary, "run", "--summary", "none", "--", "sh", "-c",
+                                "echo $LOGFOLD_RUN_ID; read line || exit 0"], preexec_fn=as_user(ALICE), cwd="/",
+                               env=host.environment(ALICE), text=True, stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        try:
+            request = "report " + job.stdout.readline().strip()
+            assert host.agent.ask(request, BOB)[0] == "error this run is another user's"
+            host.agent.ask("drain")
+            *entries, living = host.agent.ask(request, ALICE)[1].splitlines()
+            assert len(entries) == 1 and '"countTotal":1,' in entries[0]
+            assert living == '{"living":1}'
+        finally:
+            job.stdin.close()
+            job.stdout.close()
+            assert job.wait(timeout=DEADLINE_S) == 0
 
     def test_no_user_reads_lists_or_removes_what_another_counted(self, host):
         host.agent.kill()
