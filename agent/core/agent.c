@@ -35,7 +35,7 @@ struct lf_agent {
 	lf_control_handler request;
 	void *request_arg;
 	struct lf_runs *runs; /* NULL: this agent is one run's own */
-	void (*changed)(void *arg, bool flags);
+	void (*changed)(void *arg);
 	void *changed_arg;
 	struct lf_store *store;
 	int patience_ms;
@@ -90,10 +90,10 @@ void lf_agent_publish(struct lf_agent *agent)
 	publish(agent);
 }
 
-static void tell_changed(const struct lf_agent *agent, bool flags)
+static void tell_changed(const struct lf_agent *agent)
 {
 	if (agent->changed)
-		agent->changed(agent->changed_arg, flags);
+		agent->changed(agent->changed_arg);
 }
 
 /* ---- The store, when its file is replaced ---- */
@@ -164,7 +164,7 @@ static int drain(struct lf_agent *agent, struct lf_error *err)
 	if (rc == 0)
 		rc = lf_drain_run(agent->drain, agent->store, err);
 	if (lf_drain_sequence(agent->drain) != before)
-		tell_changed(agent, false);
+		tell_changed(agent);
 	return rc;
 }
 
@@ -226,7 +226,7 @@ static int set_muted(struct lf_agent *agent, const char *args, bool muted, struc
 		return rc;
 	/* Also when nothing changed, or cannot be: who asks may have set it in the store. */
 	published = lf_publish_one(agent->store, agent->dir, &change, rc < 0 ? NULL : err);
-	tell_changed(agent, true);
+	tell_changed(agent);
 	return published == 0 || rc == 0 ? published : rc;
 }
 
@@ -500,7 +500,7 @@ static void look(struct lf_agent *agent, int64_t now)
 		forget_lost_runs(agent);
 	if (lf_store_changed_elsewhere(agent->store)) {
 		publish(agent);
-		tell_changed(agent, false);
+		tell_changed(agent);
 	}
 	agent->next_drain_ms = lf_clock_ms() + agent->interval_ms;
 }

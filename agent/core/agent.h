@@ -51,8 +51,8 @@ struct lf_agent_options {
 	/* Answers the requests that the agent does not know itself; NULL: there are none. */
 	lf_control_handler request;
 	void *request_arg;
-	/* Called when entries, or with `flags` their flags, have changed in the store; NULL: nobody cares. */
-	void (*changed)(void *arg, bool flags);
+	/* Called when entries or flags have changed in the store; NULL: nobody cares. */
+	void (*changed)(void *arg);
 	void *changed_arg;
 	unsigned entries_max; /* of one process, told through the flags table; 0: the hook's default */
 };

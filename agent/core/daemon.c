@@ -84,8 +84,7 @@ static int find(struct daemon *daemon, const struct lf_control_request *request,
 	if (sscanf(request->line, "find %64s %32s %c", namespace, hash, &more) != 2 ||
 	    strlen(hash) != LF_HASH_CHARS)
 		return lf_fail(err, -EINVAL, "say: find <namespace> <hash>");
-	rc = lf_lookups_begin(daemon->lookups, lf_agent_store(daemon->agent), namespace, hash,
-	                      request->ticket, err);
+	rc = lf_lookups_begin(daemon->lookups, namespace, hash, request->ticket, err);
 	return rc < 0 ? rc : LF_CONTROL_LATER;
 }
 
@@ -106,12 +105,12 @@ static int handle_request(void *arg, const struct lf_control_request *request, F
 
 /* ---- The parts ---- */
 
-static void store_changed(void *arg, bool flags)
+static void store_changed(void *arg)
 {
 	struct daemon *daemon = arg;
 
 	if (daemon->tiers)
-		lf_tiers_wake(daemon->tiers, flags);
+		lf_tiers_wake(daemon->tiers);
 }
 
 static const char *given(const char *text)

@@ -115,10 +115,10 @@ static enum lf_health write_tier(FILE *out, const struct lf_config *config,
 	(void)fprintf(out, "{\"name\":\"%s\",", tier->name);
 	write_state(out, state);
 	(void)fprintf(out,
-	              ",\"connected\":%s,\"errorRatePct\":%.2f,\"latencyMs\":%.3f,\"waiting\":%" PRIu64
-	              ",\"calls\":%" PRIu64 ",\"errors\":%" PRIu64,
-	              tier->connected ? "true" : "false", error_rate, latency_ms, tier->waiting,
-	              tier->vitals.calls, tier->vitals.errors);
+	              ",\"connected\":%s,\"down\":%s,\"errorRatePct\":%.2f,\"latencyMs\":%.3f"
+	              ",\"waiting\":%" PRIu64 ",\"calls\":%" PRIu64 ",\"errors\":%" PRIu64,
+	              tier->connected ? "true" : "false", tier->open ? "true" : "false", error_rate,
+	              latency_ms, tier->waiting, tier->vitals.calls, tier->vitals.errors);
 	if (tier->since_success_ms >= 0)
 		(void)fprintf(out, ",\"sinceSuccessMs\":%" PRId64, tier->since_success_ms);
 	if (tier->used_bytes >= 0)

@@ -27,7 +27,7 @@ struct search {
 struct lf_lookups {
 	struct lf_lookups_options options;
 	pthread_mutex_t lock;
-	struct search *answered; /* by the tiers */
+	struct search *answered; /* or new: to be gone on with */
 	size_t searches;
 	struct lf_sink *memory;
 	int64_t memory_since_ms;
@@ -117,19 +117,26 @@ static void look_in_store(struct search *search, struct lf_store *store)
 		search->found = false;
 }
 
-/* From a tier's thread. */
-static void answer(struct lf_lookup *lookup, const struct lf_entry *entry)
+/* For lf_lookups_go_on(), soon. */
+static void put_off(struct search *search)
 {
-	struct search *search = (struct search *)lookup;
 	struct lf_lookups *lookups = search->lookups;
 
-	if (entry)
-		(void)take(search, entry);
 	(void)pthread_mutex_lock(&lookups->lock);
 	search->next = lookups->answered;
 	lookups->answered = search;
 	(void)pthread_mutex_unlock(&lookups->lock);
 	lookups->options.wake(lookups->options.arg);
+}
+
+/* From a tier's thread. */
+static void answer(struct lf_lookup *lookup, const struct lf_entry *entry)
+{
+	struct search *search = (struct search *)lookup;
+
+	if (entry)
+		(void)take(search, entry);
+	put_off(search);
 }
 
 static bool ask_tier(struct search *search, const char *name)
@@ -188,8 +195,8 @@ void lf_lookups_go_on(struct lf_lookups *lookups, struct lf_store *store)
 	}
 }
 
-int lf_lookups_begin(struct lf_lookups *lookups, struct lf_store *store, const char *namespace,
-                     const char *hash, struct lf_control_ticket ticket, struct lf_error *err)
+int lf_lookups_begin(struct lf_lookups *lookups, const char *namespace, const char *hash,
+                     struct lf_control_ticket ticket, struct lf_error *err)
 {
 	struct search *search;
 
@@ -205,7 +212,7 @@ int lf_lookups_begin(struct lf_lookups *lookups, struct lf_store *store, const c
 	(void)snprintf(search->lookup.namespace, sizeof(search->lookup.namespace), "%s", namespace);
 	(void)snprintf(search->lookup.hash, sizeof(search->lookup.hash), "%s", hash);
 	lookups->searches++;
-	go_on(search, store);
+	put_off(search);
 	return 0;
 }
 

@@ -29,9 +29,8 @@ LF_MUST_CHECK int lf_lookups_new(struct lf_lookups **out, const struct lf_lookup
 /* After the tiers have stopped: what is still looked for ends as if nobody knew it.  NULL is fine. */
 void lf_lookups_free(struct lf_lookups *lookups);
 
-/* found() may be called before it returns.  -EAGAIN: too many are being looked for. */
-LF_MUST_CHECK int lf_lookups_begin(struct lf_lookups *lookups, struct lf_store *store,
-                                   const char *namespace, const char *hash,
+/* -EAGAIN: too many are being looked for. */
+LF_MUST_CHECK int lf_lookups_begin(struct lf_lookups *lookups, const char *namespace, const char *hash,
                                    struct lf_control_ticket ticket, struct lf_error *err);
 
 void lf_lookups_go_on(struct lf_lookups *lookups, struct lf_store *store);

@@ -179,6 +179,7 @@ static bool compare_epochs(struct lf_shipper *shipper)
 	if (strcmp(shipper->mark.epoch, shipper->hello.epoch) == 0) {
 		/* What was sent behind the mark may be missing there. */
 		shipper->cursor = (struct lf_store_mark){ shipper->mark.sequence, INT64_MAX };
+		shipper->flags_sequence = shipper->mark.sequence;
 		return true;
 	}
 	if (shipper->mark.sequence > 0)
@@ -272,9 +273,18 @@ static bool tend(struct lf_shipper *shipper, int64_t now)
 
 static bool flush(struct lf_shipper *shipper, int64_t now)
 {
-	bool flags = atomic_exchange(&shipper->flags_wait, false);
+	struct lf_incarnation at;
+	struct lf_error err = { "" };
 
-	if (now < shipper->next_flush_ms && !flags && !shipper->more)
+	/* What was just adopted counts, too. */
+	if (lf_store_incarnation(shipper->store, &at, &err) < 0) {
+		lf_shipper_trouble(shipper, err.text);
+		return false;
+	}
+	shipper->at.drain_sequence = at.drain_sequence;
+	if (!lf_shipper_flush_flags(shipper))
+		return false;
+	if (now < shipper->next_flush_ms && !shipper->more)
 		return true;
 	shipper->next_flush_ms = now + shipper->options.config->agent.flush_interval_ms;
 	return lf_shipper_flush(shipper);
@@ -479,7 +489,7 @@ static void *run(void *arg)
 
 /* ---- From other threads ---- */
 
-static void wake(const struct lf_shipper *shipper)
+void lf_shipper_wake(struct lf_shipper *shipper)
 {
 	uint64_t one = 1;
 
@@ -488,12 +498,6 @@ static void wake(const struct lf_shipper *shipper)
 		return;
 }
 
-void lf_shipper_wake(struct lf_shipper *shipper, bool flags)
-{
-	if (flags)
-		atomic_store(&shipper->flags_wait, true);
-	wake(shipper);
-}
 
 void lf_shipper_find(struct lf_shipper *shipper, struct lf_lookup *lookup)
 {
@@ -509,7 +513,7 @@ void lf_shipper_find(struct lf_shipper *shipper, struct lf_lookup *lookup)
 	if (down)
 		lookup->done(lookup, NULL);
 	else
-		wake(shipper);
+		lf_shipper_wake(shipper);
 }
 
 void lf_shipper_status(struct lf_shipper *shipper, struct lf_tier_status *out)
@@ -525,7 +529,7 @@ void lf_shipper_ask_to_stop(struct lf_shipper *shipper, int64_t deadline_ms)
 		return;
 	atomic_store(&shipper->deadline_ms, deadline_ms);
 	atomic_store(&shipper->stopping, true);
-	wake(shipper);
+	lf_shipper_wake(shipper);
 }
 
 static void release(struct lf_shipper *shipper)

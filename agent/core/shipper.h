@@ -57,8 +57,8 @@ LF_MUST_CHECK int lf_shipper_new(struct lf_shipper **out, const struct lf_shippe
 /* Starts the thread; once, and when that fails the shipper only knows to tell its status. */
 LF_MUST_CHECK int lf_shipper_start(struct lf_shipper *shipper, struct lf_error *err);
 
-/* From any thread: the store has changed; with `flags`, do not wait for the flush interval. */
-void lf_shipper_wake(struct lf_shipper *shipper, bool flags);
+/* From any thread: the store has changed.  Flags go at once, numbers at the next flush. */
+void lf_shipper_wake(struct lf_shipper *shipper);
 
 /* From any thread.  Answers at once when the tier is down. */
 void lf_shipper_find(struct lf_shipper *shipper, struct lf_lookup *lookup);

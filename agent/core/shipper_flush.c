@@ -11,6 +11,7 @@ void lf_shipper_forget_all(struct lf_shipper *shipper)
 	shipper->mark = (struct lf_tier_mark){ .sequence = 0 };
 	memcpy(shipper->mark.epoch, shipper->hello.epoch, sizeof(shipper->mark.epoch));
 	shipper->cursor = (struct lf_store_mark){ 0, 0 };
+	shipper->flags_sequence = 0;
 	shipper->hot_sequence = 0;
 	shipper->renew_ms = 0;
 }
@@ -71,6 +72,39 @@ static void note(struct lf_shipper *shipper, uint64_t sequence)
 	shipper->mark.sequence = sequence;
 	if (lf_store_put_tier(shipper->store, shipper->options.name, &shipper->mark, &err) < 0)
 		lf_shipper_trouble(shipper, err.text);
+}
+
+/* ---- Flags first ---- */
+
+static int gather_flags(void *arg, const struct lf_store_change *change)
+{
+	struct lf_shipper *shipper = arg;
+	struct lf_batch_how how = how_to_send(shipper, change);
+
+	how.flags_changed = true;
+	return lf_batch_add(&shipper->batch, change, how);
+}
+
+/* Those beyond one write go with the rest. */
+bool lf_shipper_flush_flags(struct lf_shipper *shipper)
+{
+	uint64_t until = shipper->at.drain_sequence;
+	struct lf_error err = { "" };
+	int rc;
+
+	if (shipper->flags_sequence == until)
+		return true;
+	rc = lf_store_each_flags_changed(shipper->store, shipper->flags_sequence,
+	                                 (uint64_t)shipper->options.tier->batch_size, gather_flags,
+	                                 shipper, &err);
+	if (rc < 0) {
+		lf_batch_clear(&shipper->batch);
+		return store_failed(shipper, rc, &err);
+	}
+	if (!send(shipper))
+		return false;
+	shipper->flags_sequence = until;
+	return true;
 }
 
 /* ---- A tier that holds all ---- */

@@ -33,7 +33,7 @@ struct lf_shipper {
 	pthread_t thread;
 	bool started;
 	int wake_fd; /* eventfd */
-	_Atomic bool flags_wait, stopping;
+	_Atomic bool stopping;
 	_Atomic int64_t deadline_ms; /* of the last calls, once stopping */
 
 	pthread_mutex_t lock;         /* of what follows, which other threads see */
@@ -50,6 +50,7 @@ struct lf_shipper {
 	struct lf_breaker breaker;
 	struct lf_namespaces namespaces;
 	struct lf_tier_mark mark;       /* as the store has it */
+	uint64_t flags_sequence;        /* flags that changed behind it are to be sent before all else */
 	struct lf_store_mark cursor;    /* of a tier that holds all */
 	uint64_t hot_sequence;          /* of a hot one: what changed behind it is to be sent */
 	struct lf_hot_set hot;
@@ -68,7 +69,9 @@ bool lf_shipper_took(struct lf_shipper *shipper, enum lf_sink_result result,
 /* A failure of the store, told once. */
 void lf_shipper_trouble(struct lf_shipper *shipper, const char *sentence);
 
-/* shipper_flush.c: true unless something failed */
+/* shipper_flush.c: true unless something failed.  Flags that changed go at once, however much else waits: a
+ * person may change them again in the tier, and what we send later would undo that. */
+bool lf_shipper_flush_flags(struct lf_shipper *shipper);
 bool lf_shipper_flush(struct lf_shipper *shipper);
 void lf_shipper_forget_all(struct lf_shipper *shipper); /* the tier is to be told all again */
 void lf_hot_fini(struct lf_hot_set *set);

@@ -34,7 +34,7 @@ static void adopted(void *arg)
 {
 	struct lf_tiers *tiers = arg;
 
-	lf_tiers_wake(tiers, true);
+	lf_tiers_wake(tiers);
 	tiers->options.adopted(tiers->options.arg);
 }
 
@@ -91,11 +91,11 @@ int lf_tiers_start(struct lf_tiers **out, const struct lf_tiers_options *options
 	return 0;
 }
 
-void lf_tiers_wake(struct lf_tiers *tiers, bool flags)
+void lf_tiers_wake(struct lf_tiers *tiers)
 {
 	for (size_t i = 0; i < tiers->count; i++)
 		if (tiers->tier[i].shipper)
-			lf_shipper_wake(tiers->tier[i].shipper, flags);
+			lf_shipper_wake(tiers->tier[i].shipper);
 }
 
 void lf_tiers_stop(struct lf_tiers *tiers, int64_t deadline_ms)

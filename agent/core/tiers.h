@@ -21,7 +21,7 @@ LF_MUST_CHECK int lf_tiers_start(struct lf_tiers **out, const struct lf_tiers_op
                                  struct lf_error *err);
 
 /* The store has changed. */
-void lf_tiers_wake(struct lf_tiers *tiers, bool flags);
+void lf_tiers_wake(struct lf_tiers *tiers);
 
 /* Sends the last changes until the deadline (lf_clock_ms()).  NULL is fine. */
 void lf_tiers_stop(struct lf_tiers *tiers, int64_t deadline_ms);

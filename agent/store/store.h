@@ -200,6 +200,12 @@ LF_MUST_CHECK int lf_store_each_hot(struct lf_store *store, uint64_t limit,
                                     int (*each)(void *arg, const struct lf_store_change *change),
                                     void *arg, struct lf_error *err);
 
+/* At most `limit` entries whose flags changed behind the sequence, the earliest first. */
+LF_MUST_CHECK int lf_store_each_flags_changed(struct lf_store *store, uint64_t after, uint64_t limit,
+                                              int (*each)(void *arg,
+                                                          const struct lf_store_change *change),
+                                              void *arg, struct lf_error *err);
+
 /* How many entries changed behind the sequence. */
 LF_MUST_CHECK int lf_store_count_changed(struct lf_store *store, uint64_t after, uint64_t *out,
                                          struct lf_error *err);

@@ -8,6 +8,8 @@
 /* What came with schema 2. */
 #define TIERS_SQL                                                                             \
 	"CREATE INDEX entriesChanged ON entries (changed);"                                   \
+	/* A drain never touches this one. */                                                 \
+	"CREATE INDEX entriesFlags ON entries (flagsChanged) WHERE flagsChanged > 0;"         \
 	/* What others than the present incarnation counted, in the entry's counts, too. */   \
 	"CREATE TABLE shares ("                                                               \
 	" namespace TEXT NOT NULL,"                                                           \
@@ -198,6 +200,8 @@ static const char *const texts[LF_SQL_COUNT] = {
 	[LF_SQL_EACH_CHANGED] = CHANGE " WHERE e.changed > ?1 ORDER BY e.changed, e.rowid LIMIT ?3",
 	[LF_SQL_EACH_HOT] = CHANGE " ORDER BY e.changed DESC, e.countPassed + e.countMuted"
 			    " + e.countSampled + e.countLimited + e.countFolded DESC, e.rowid LIMIT ?3",
+	[LF_SQL_EACH_FLAGS_CHANGED] = CHANGE " WHERE e.flagsChanged > ?1 AND e.flagsChanged > 0"
+				      " ORDER BY e.flagsChanged, e.rowid LIMIT ?3",
 	[LF_SQL_COUNT_CHANGED] = "SELECT count(*) FROM entries WHERE changed > ?1",
 	/* From one to the next in the index, however many entries each has. */
 	[LF_SQL_EACH_NAMESPACE] = "WITH RECURSIVE n(name) AS (SELECT min(namespace) FROM entries UNION ALL"

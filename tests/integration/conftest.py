@@ -36,6 +36,8 @@ import typing
 
 import pytest
 
+pytest_plugins = ("servers_mongo", "servers_redis", "fleet")
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEADLINE_S = 30
 
@@ -60,7 +62,7 @@ def wait_until(condition, what, deadline_s=DEADLINE_S):
         if value:
             return value
         time.sleep(0.01)
-    pytest.fail(f"waited {deadline_s} s in vain: {what}")
+    pytest.fail(f"waited {deadline_s} s in vain: {what() if callable(what) else what}")
 
 
 class Logfold:
