@@ -83,7 +83,7 @@ static enum lf_sink_result read_sequence(struct lf_sink *sink, uint64_t *out, st
 
 /* ---- Indexes ---- */
 
-/* The first of a row that the server has is taken.  They are for speed and tidiness alone: that it has
+/* The first form of a row that the server has is taken.  They are for speed and tidiness alone: that it has
  * none is no failure. */
 struct index {
 	enum lf_mongo_collection where;
@@ -97,8 +97,8 @@ static const struct index indexes[] = {
 	{ LF_MONGO_COUNTS, "sums", "{\"namespace\": 1, \"hash\": 1}", "{}", NULL, NULL },
 	{ LF_MONGO_COUNTS, "dirty", "{\"namespace\": 1}",
 	  "{\"partialFilterExpression\": {\"dirty\": true}}", "{\"dirty\": 1}", "{\"sparse\": true}" },
-	/* Leases of namespaces that nobody tends any more. */
-	{ LF_MONGO_LEASES, "abandoned", "{\"until\": 1}", "{\"expireAfterSeconds\": 604800}", NULL, NULL },
+	/* Of namespaces that nobody tends any more; one that is held has no such field. */
+	{ LF_MONGO_LEASES, "released", "{\"releasedAt\": 1}", "{\"expireAfterSeconds\": 604800}", NULL, NULL },
 };
 
 static bson_t *index_command(const struct index *index, const char *keys, const char *more)

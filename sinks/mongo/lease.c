@@ -95,8 +95,9 @@ static enum lf_sink_result swap(struct lf_sink *sink, struct lf_mongo_rollup *ro
 	lease_id(id, rollup);
 	query = BCON_NEW("_id", BCON_UTF8(id), "holder", BCON_UTF8(rollup->seen.holder), "serial",
 	                 BCON_INT64(rollup->seen.serial));
-	update = BCON_NEW("$set", "{", "holder", BCON_UTF8(holder), "until", BCON_DATE_TIME(until_ms), "}",
-	                  "$inc", "{", "serial", BCON_INT64(1), "}");
+	update = BCON_NEW("$set", "{", "holder", BCON_UTF8(holder), *holder ? "until" : "releasedAt",
+	                  BCON_DATE_TIME(until_ms), "}", "$unset", "{", *holder ? "releasedAt" : "until",
+	                  BCON_UTF8(""), "}", "$inc", "{", "serial", BCON_INT64(1), "}");
 	(void)mongoc_find_and_modify_opts_set_update(options, update);
 	ok = mongoc_collection_find_and_modify_with_opts(lf_mongo_collection(sink->mongo, LF_MONGO_LEASES),
 	                                                 query, options, &reply, &error);
@@ -135,12 +136,6 @@ static enum lf_sink_result insert(struct lf_sink *sink, struct lf_mongo_rollup *
 	return LF_SINK_DONE;
 }
 
-static void begin_full(struct lf_mongo_rollup *rollup)
-{
-	rollup->full = true;
-	rollup->full_after[0] = '\0';
-}
-
 static enum lf_sink_result take_over(struct lf_sink *sink, struct lf_mongo_rollup *rollup,
                                      struct lf_error *err)
 {
@@ -148,7 +143,8 @@ static enum lf_sink_result take_over(struct lf_sink *sink, struct lf_mongo_rollu
 	enum lf_sink_result result = swap(sink, rollup, sink->incarnation, &rollup->mine, err);
 
 	if (result == LF_SINK_DONE && rollup->mine && orphaned) {
-		begin_full(rollup);
+		rollup->full = true;
+		rollup->full_after[0] = '\0';
 		rollup->full_again_ms = lf_mongo_clock_ms() + LF_MONGO_TERM_MS;
 	}
 	return result;
@@ -182,10 +178,9 @@ enum lf_sink_result lf_mongo_lease_take(struct lf_sink *sink, struct lf_mongo_ro
 
 	if (result != LF_SINK_DONE)
 		return result;
-	if (!rollup->seen.there) {
-		begin_full(rollup); /* nobody knows what happened to the one before, if there was any */
+	/* One that is gone was given up long ago, with nothing left to do. */
+	if (!rollup->seen.there)
 		return insert(sink, rollup, &rollup->mine, err);
-	}
 	if (rollup->mine)
 		return lf_mongo_lease_renew(sink, rollup, err);
 	if (!rollup->seen.holder[0] || own_earlier_life ||

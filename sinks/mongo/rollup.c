@@ -129,14 +129,23 @@ static size_t note_mark(struct mark *mark, const bson_t *document)
 	return 1;
 }
 
+static bson_t *refill_options(const struct lf_sink *sink)
+{
+	bson_t *options = BCON_NEW("limit", BCON_INT64(LF_MONGO_CHUNK), "batchSize",
+	                           BCON_INT32(LF_MONGO_CHUNK), "projection", "{", "hash", BCON_INT32(1),
+	                           "}");
+
+	if (sink->sums_here) /* so that what is to be fetched lies close together */
+		BCON_APPEND(options, "sort", "{", "hash", BCON_INT32(1), "}");
+	return options;
+}
+
 /* Some dirty shares: their hashes remembered, then their marks taken. */
 static enum lf_sink_result refill_dirty(struct lf_sink *sink, struct lf_mongo_rollup *rollup,
                                         struct lf_error *err)
 {
 	struct mark *marks = calloc(LF_MONGO_CHUNK, sizeof(*marks));
-	mongoc_cursor_t *cursor = find(sink, dirty_filter(rollup),
-	                               BCON_NEW("limit", BCON_INT64(LF_MONGO_CHUNK), "projection", "{",
-	                                        "hash", BCON_INT32(1), "}"));
+	mongoc_cursor_t *cursor = find(sink, dirty_filter(rollup), refill_options(sink));
 	enum lf_sink_result result;
 	const bson_t *document;
 	size_t count = 0;
@@ -163,8 +172,8 @@ static enum lf_sink_result refill_full(struct lf_sink *sink, struct lf_mongo_rol
 		sink,
 		BCON_NEW("namespace", BCON_UTF8(rollup->namespace), "hash", "{", "$gt",
 	                 BCON_UTF8(rollup->full_after), "}"),
-		BCON_NEW("limit", BCON_INT64(LF_MONGO_CHUNK), "sort", "{", "hash", BCON_INT32(1), "}",
-	                 "projection", "{", "hash", BCON_INT32(1), "}"));
+		BCON_NEW("limit", BCON_INT64(LF_MONGO_CHUNK), "batchSize", BCON_INT32(LF_MONGO_CHUNK), "sort",
+	                 "{", "hash", BCON_INT32(1), "}", "projection", "{", "hash", BCON_INT32(1), "}"));
 	enum lf_sink_result result;
 	const bson_t *document;
 	size_t seen = 0;

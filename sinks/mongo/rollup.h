@@ -14,7 +14,8 @@
  * The lease is {_id: "<namespace>:rollup", holder: an incarnation or "", serial, until}.  Every change
  * raises the serial and names the pair that it replaces.  The holder changes it at least every third of a
  * term while it works, and gives it up when nothing is left.  Another takes it over after it has seen the
- * same pair for a whole term of its own monotonic clock; `until` is for people alone.
+ * same pair for a whole term of its own monotonic clock; `until` is for people alone.  One that was given
+ * up has `releasedAt` instead, by which a server with TTL indexes removes it after a week.
  */
 #ifndef LOGFOLD_SINKS_MONGO_ROLLUP_H
 #define LOGFOLD_SINKS_MONGO_ROLLUP_H

@@ -15,6 +15,8 @@ static int compare(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
+enum { LIST_MAX = 50 };
+
 struct sum {
 	char hash[LF_HASH_CHARS + 1];
 	uint64_t counts[LF_OUTCOME_COUNT];
@@ -152,6 +154,23 @@ static void add_share(struct sum *sums, size_t count, const bson_t *document)
 		sum->counts[i] += share.counts[i];
 }
 
+/* Such a server scans, and compares every document with every text of a list: many hashes are asked for as
+ * the range that they are in. */
+static void append_range_or_list(bson_t *out, const struct lf_mongo_rollup *rollup)
+{
+	bson_t range;
+
+	if (rollup->pending_count < LIST_MAX) {
+		append_filter(out, rollup);
+		return;
+	}
+	(void)bson_append_utf8(out, "namespace", -1, rollup->namespace, -1);
+	(void)bson_append_document_begin(out, "hash", -1, &range);
+	(void)bson_append_utf8(&range, "$gte", -1, rollup->pending[0], -1);
+	(void)bson_append_utf8(&range, "$lte", -1, rollup->pending[rollup->pending_count - 1], -1);
+	(void)bson_append_document_end(out, &range);
+}
+
 static enum lf_sink_result sums_of_shares(struct lf_sink *sink, const struct lf_mongo_rollup *rollup,
                                           struct sum *sums, size_t *count, struct lf_error *err)
 {
@@ -167,7 +186,7 @@ static enum lf_sink_result sums_of_shares(struct lf_sink *sink, const struct lf_
 		sums[i] = (struct sum){ .hash = "" };
 		memcpy(sums[i].hash, rollup->pending[i], sizeof(sums[i].hash));
 	}
-	append_filter(&filter, rollup);
+	append_range_or_list(&filter, rollup);
 	cursor = mongoc_collection_find_with_opts(lf_mongo_collection(sink->mongo, LF_MONGO_COUNTS), &filter,
 	                                          NULL, primary);
 	while (mongoc_cursor_next(cursor, &document))
