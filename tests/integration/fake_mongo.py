@@ -5,6 +5,7 @@
                                              of the command that returns one, or raises Drop
     fake.heard("update")                     the commands that came, oldest first, their documents merged in
     fake.connections                         how many were made
+    fake.become_a_primary()                  of a replica set of its own; else it is a server alone
     fake.slowly = 0.1                        seconds before each byte of an answer
 """
 
@@ -50,6 +51,12 @@ class FakeMongo:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.uri = f"mongodb://127.0.0.1:{self._listener.getsockname()[1]}/"
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def become_a_primary(self):
+        address = self.uri.split("/")[2]
+        member = {"setName": "rs", "setVersion": 1, "hosts": [address], "primary": address, "me": address,
+                  "isWritablePrimary": True, "secondary": False}
+        self.answers["ismaster"] = self.answers["hello"] = lambda command: greeting(command) | member
 
     def heard(self, name):
         return [command for command in list(self._heard) if next(iter(command)) == name]

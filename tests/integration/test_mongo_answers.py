@@ -37,6 +37,7 @@ def flush(sink, **words):
 
 
 def test_writes_wait_for_the_majority_and_are_not_repeated_by_the_library(fake, sink):
+    fake.become_a_primary()
     assert flush(sink)["result"] == "done"
     for update in fake.heard("update"):
         assert update["writeConcern"] == {"w": "majority"}
