@@ -37,7 +37,9 @@ static int ask(const struct lf_options *options, char **out, struct lf_error *er
 	struct lf_place place;
 	int rc = lf_place_find(&place, options, err);
 
-	if (rc == 0 && !lf_place_base(&place))
+	if (rc == 0 && lf_place_shared(&place))
+		(void)snprintf(base, sizeof(base), "%s", place.shared);
+	else if (rc == 0 && !lf_place_base(&place))
 		rc = lf_rundir_base(base, err);
 	else if (rc == 0)
 		(void)snprintf(base, sizeof(base), "%s", place.base);

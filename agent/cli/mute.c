@@ -45,6 +45,7 @@ static int set_muted(const struct lf_place *place, const struct lf_entry *entry,
 {
 	const struct lf_everywhere where = { .store_path = place->store,
 		                             .base_dir = lf_place_base(place),
+		                             .shared_dir = lf_place_shared(place),
 		                             .reporter = lf_complainer };
 	char hash[LF_HASH_CHARS + 1], namespace[LF_NAMESPACE_MAX + 1];
 

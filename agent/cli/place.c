@@ -56,6 +56,26 @@ static void directory_of(const char *socket, char out[PATH_MAX])
 		*slash = '\0';
 }
 
+/* What is another user's is asked, never worked in. */
+static void set_apart(struct lf_place *place, const char *path)
+{
+	place->shared[0] = '\0';
+	if (!lf_run_dir_is_anothers(path))
+		return;
+	memmove(place->shared, path, strlen(path) + 1);
+	place->base[0] = '\0';
+}
+
+/* The directory that our processes would take: in one that a daemon counts, it is named, too. */
+static void find_shared(struct lf_place *place)
+{
+	char path[PATH_MAX];
+
+	place->shared[0] = '\0';
+	if (lf_run_dir_find(path, place->base, getenv("XDG_RUNTIME_DIR"), LF_RUN_DIR_SHARED) == 0)
+		set_apart(place, path);
+}
+
 static int ask_agent(struct lf_place *place, const char *socket, struct lf_error *err)
 {
 	char directory[PATH_MAX];
@@ -69,6 +89,7 @@ static int ask_agent(struct lf_place *place, const char *socket, struct lf_error
 		goto out;
 	}
 	parent_of_own(place->base);
+	set_apart(place, place->base);
 	rc = lf_control_ask(fd, "store", ASK_TIMEOUT_MS, place->store, sizeof(place->store), err);
 	if (rc == -ECONNREFUSED || rc == -ENOENT)
 		(void)lf_fail(err, rc, "no agent listens at '%.200s': name its socket, or leave --agent out",
@@ -88,9 +109,7 @@ int lf_place_find(struct lf_place *out, const struct lf_options *options, struct
 	int rc = 0;
 
 	lf_place_named_base(out->base);
-	/* In a process that a daemon counts, that is the daemon's. */
-	if (lf_run_dir_is_anothers(out->base))
-		out->base[0] = '\0';
+	find_shared(out);
 	if (options->agent)
 		return ask_agent(out, options->agent, err);
 	if (!options->store)
@@ -101,6 +120,11 @@ int lf_place_find(struct lf_place *out, const struct lf_options *options, struct
 const char *lf_place_base(const struct lf_place *place)
 {
 	return place->base[0] ? place->base : NULL;
+}
+
+const char *lf_place_shared(const struct lf_place *place)
+{
+	return place->shared[0] ? place->shared : NULL;
 }
 
 /* ---- What waits ---- */
@@ -134,6 +158,7 @@ static void refresh(const struct lf_place *place)
 {
 	const struct lf_everywhere where = { .store_path = place->store,
 		                             .base_dir = lf_place_base(place),
+		                             .shared_dir = lf_place_shared(place),
 		                             .reporter = lf_complainer };
 
 	(void)lf_drain_everywhere(&where);

@@ -12,6 +12,7 @@
 struct lf_place {
 	char store[PATH_MAX];
 	char base[PATH_MAX]; /* "": what lf_rundir_base() says */
+	char shared[PATH_MAX]; /* the run directory of another user's daemon, which counts our processes; "" */
 };
 
 /* By --store, by --agent (who is asked), else the default store. */
@@ -23,6 +24,9 @@ void lf_place_named_base(char out[PATH_MAX]);
 
 /* For lf_agent_open() and the like: NULL where they shall find out themselves. */
 const char *lf_place_base(const struct lf_place *place);
+
+/* For lf_mute_everywhere() and the like: NULL where there is none. */
+const char *lf_place_shared(const struct lf_place *place);
 
 /* Opens the store to read, up to date: first living agents drain, and what lies in directories
  * without an agent is taken over.  What fails of that is complained of, and the store is then as fresh

@@ -111,6 +111,7 @@ struct lf_everywhere {
 	const char *store_path; /* NULL: lf_store_default_path() */
 	const char *base_dir;   /* NULL: lf_rundir_base() */
 	struct lf_reporter reporter;
+	const char *shared_dir; /* another user's daemon's, which is asked when it has that store; NULL: none */
 };
 
 /* Mutes or unmutes an entry: in the store, then in every run directory of that store: a living

@@ -1,7 +1,9 @@
 /* What a command does to all agents of a store, and where there is none. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "agent/core/adopt.h"
 #include "agent/core/agent.h"
@@ -40,21 +42,40 @@ static void take_refusal(struct visit *visit, int rc, const char *sentence)
 }
 
 /* Asks the agent that holds the directory, if one does.  0: it was asked; -ENOENT: nobody is there. */
-static int ask(struct visit *visit, const struct lf_rundir *dir)
+static int ask_at(struct visit *visit, int dirfd, const char *path)
 {
 	struct lf_error err;
-	int rc = lf_control_ask(lf_rundir_fd(dir), visit->request, TIMEOUT_MS, NULL, 0, &err);
+	int rc = lf_control_ask(dirfd, visit->request, TIMEOUT_MS, NULL, 0, &err);
 
 	if (is_nobody(rc))
 		return -ENOENT;
 	if (rc == -ETIMEDOUT)
-		lf_say(visit->reporter, "the agent of '%s' does not answer, it may be stopped: %s",
-		       lf_rundir_path(dir), visit->meanwhile);
+		lf_say(visit->reporter, "the agent of '%s' does not answer, it may be stopped: %s", path,
+		       visit->meanwhile);
 	else if (rc < 0)
 		take_refusal(visit, rc, err.text);
 	else
 		visit->answered++;
 	return 0;
+}
+
+static int ask(struct visit *visit, const struct lf_rundir *dir)
+{
+	return ask_at(visit, lf_rundir_fd(dir), lf_rundir_path(dir));
+}
+
+/* A directory that is not ours to open: only its agent can say that it has our store. */
+static void ask_shared(struct visit *visit, const char *path)
+{
+	char store[LF_CONTROL_LINE_MAX];
+	int fd = path ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return;
+	if (lf_control_ask(fd, "store", TIMEOUT_MS, store, sizeof(store), NULL) == 0 &&
+	    strcmp(store, visit->claim.store) == 0)
+		(void)ask_at(visit, fd, path);
+	(void)close(fd);
 }
 
 /* Every command begins with a drain: that is where a damaged stamp is told. */
@@ -123,6 +144,8 @@ int lf_drain_everywhere(const struct lf_everywhere *where)
 		lf_say(&where->reporter, "%s", err.text);
 	if (rc == 0)
 		rc = lf_rundir_each(visit.claim.base, drain_one, &visit, &err);
+	if (rc == 0)
+		ask_shared(&visit, where->shared_dir);
 	if (rc < 0 || visit.refused)
 		lf_say(&where->reporter, "%s", err.text);
 	lf_store_close(visit.store);
@@ -200,6 +223,8 @@ int lf_mute_everywhere(const struct lf_everywhere *where, const char *namespace,
 		rc = set_in_store(&visit, err);
 	if (rc == 0)
 		rc = lf_rundir_each(visit.claim.base, mute_one, &visit, err);
+	if (rc == 0)
+		ask_shared(&visit, where->shared_dir);
 	lf_store_close(visit.store);
 	return rc < 0 ? rc : visit.refused;
 }

@@ -179,6 +179,34 @@ class TestApart:
         assert host.agent.ask("un" + request)[0] == "ok"
         assert host.run(BOB, "--", "echo", "loud").stdout == "loud\n"
 
+    @pytest.mark.parametrize("place", ("--agent", "--store"))
+    def test_root_reads_and_mutes_for_the_daemon_at_once(self, host, place):
+        """As root, who has the store but not the run directory: the daemon is asked."""
+        host.agent.stop()
+        host.agent.config["drain_interval_ms"] = 60_000
+        host.agent.start()
+        where = (place, {"--agent": host.agent.run_dir, "--store": host.agent.store}[place])
+
+        def root(*arguments):
+            done = subprocess.run([host.binary, *arguments], env=host.environment(0), text=True,
+                                  capture_output=True, timeout=DEADLINE_S)
+            assert (done.returncode, done.stderr) == (0, ""), done.stderr
+            return done.stdout
+
+        assert host.hooked(ALICE, "sh", "-c", "echo loud").returncode == 0
+        assert '"countTotal":1,' in root("ls", "--json", *where)
+        root("mute", *where, "template~=loud")
+        assert host.user(ALICE, "sh", "-c", "echo loud", env={"LD_PRELOAD": str(host.preload)},
+                         ).stdout == ""
+        root("unmute", *where, "template~=loud")
+        assert host.user(ALICE, "sh", "-c", "echo loud", env={"LD_PRELOAD": str(host.preload)},
+                         ).stdout == "loud\n"
+        assert os.stat(host.agent.store).st_uid == DAEMON
+
+    def test_any_user_may_ask_how_the_daemon_is(self, host):
+        done = host.user(BOB, host.binary, "health", "--json")
+        assert done.returncode == 0 and '"healthy"' in done.stdout, done.stderr
+
     def test_a_run_is_reported_to_its_own_user_alone(self, host):
         job = subprocess.Popen([host.binary, "run", "--summary", "none", "--", "sh", "-c",
                                 "echo $LOGFOLD_RUN_ID; read line || exit 0"], preexec_fn=as_user(ALICE), cwd="/",

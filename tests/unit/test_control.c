@@ -481,8 +481,9 @@ static struct lf_agent *open_agent(enum lf_agent_place place)
 
 static struct lf_everywhere here(void)
 {
-	return (struct lf_everywhere){ fixture_path("entries.db"), fixture_path("base"),
-		                       fixture_reporter() };
+	return (struct lf_everywhere){ .store_path = fixture_path("entries.db"),
+		                       .base_dir = fixture_path("base"),
+		                       .reporter = fixture_reporter() };
 }
 
 /* The hash of the only entry. */
