@@ -1,5 +1,3 @@
-#include "agent/core/agent.h"
-
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -7,6 +5,7 @@
 #include <unistd.h>
 
 #include "agent/core/adopt.h"
+#include "agent/core/agent_internal.h"
 #include "agent/core/control.h"
 #include "agent/core/drain.h"
 #include "agent/core/publish.h"
@@ -19,33 +18,7 @@ enum {
 	ADOPT_INTERVAL_MS = 30000, /* of an agent that stays */
 	/* How long the store may hold up signals and the control socket; what fails is tried again. */
 	DRAIN_PATIENCE_MS = 50,
-	ANSWER_PATIENCE_MS = 250,
 	BUSY_IS_NEWS_MS = 5000,
-};
-
-struct lf_agent {
-	struct lf_claim claim;
-	struct lf_reporter reporter;
-	enum lf_agent_place place;
-	int interval_ms;
-	bool observe;
-	bool all_users;
-	bool (*accepts)(void *arg, uid_t uid, const char *namespace);
-	void *accepts_arg;
-	lf_control_handler request;
-	void *request_arg;
-	struct lf_runs *runs; /* NULL: this agent is one run's own */
-	void (*changed)(void *arg);
-	void *changed_arg;
-	struct lf_store *store;
-	int patience_ms;
-	bool store_lost; /* `store` only holds this run's tally until the file can be opened again */
-	struct lf_rundir *dir;
-	struct lf_drain *drain;
-	struct lf_control *control; /* NULL: it could not be made */
-	int64_t next_drain_ms, next_adopt_ms; /* monotonic */
-	int64_t busy_since_ms;                /* 0: the last drain did not find the store locked */
-	struct lf_error last_trouble, last_flags_trouble;
 };
 
 /* What goes wrong at every interval is told when it begins. */
@@ -90,7 +63,7 @@ void lf_agent_publish(struct lf_agent *agent)
 	publish(agent);
 }
 
-static void tell_changed(const struct lf_agent *agent)
+void lf_agent_tell_changed(const struct lf_agent *agent)
 {
 	if (agent->changed)
 		agent->changed(agent->changed_arg);
@@ -150,13 +123,13 @@ static int check_store(struct lf_agent *agent, struct lf_error *err)
 	return rc;
 }
 
-static void set_patience(struct lf_agent *agent, int ms)
+void lf_agent_set_patience(struct lf_agent *agent, int ms)
 {
 	agent->patience_ms = ms;
 	lf_store_set_patience(agent->store, ms);
 }
 
-static int drain(struct lf_agent *agent, struct lf_error *err)
+int lf_agent_drain_now(struct lf_agent *agent, struct lf_error *err)
 {
 	uint64_t before = lf_drain_sequence(agent->drain);
 	int rc = check_store(agent, err);
@@ -164,7 +137,7 @@ static int drain(struct lf_agent *agent, struct lf_error *err)
 	if (rc == 0)
 		rc = lf_drain_run(agent->drain, agent->store, err);
 	if (lf_drain_sequence(agent->drain) != before)
-		tell_changed(agent);
+		lf_agent_tell_changed(agent);
 	return rc;
 }
 
@@ -173,7 +146,7 @@ static void drain_at_interval(struct lf_agent *agent)
 {
 	int64_t now = lf_clock_ms();
 	struct lf_error err;
-	int rc = drain(agent, &err);
+	int rc = lf_agent_drain_now(agent, &err);
 
 	if (rc != -EBUSY)
 		agent->busy_since_ms = 0;
@@ -190,8 +163,8 @@ int lf_agent_drain(struct lf_agent *agent)
 	struct lf_error err;
 	int rc;
 
-	set_patience(agent, LF_STORE_PATIENCE_MS);
-	rc = drain(agent, &err);
+	lf_agent_set_patience(agent, LF_STORE_PATIENCE_MS);
+	rc = lf_agent_drain_now(agent, &err);
 	if (rc < 0)
 		tell_once(agent, &agent->last_trouble, err.text);
 	else
@@ -199,161 +172,14 @@ int lf_agent_drain(struct lf_agent *agent)
 	return rc;
 }
 
-/* ---- Requests ---- */
+/* ---- Opening ---- */
 
-static int count_words(const char *text)
-{
-	int words = 0;
-
-	for (; *text; text++)
-		words += *text != ' ' && (text[1] == ' ' || text[1] == '\0');
-	return words;
-}
-
-static int set_muted(struct lf_agent *agent, const char *args, bool muted, struct lf_error *err)
-{
-	char namespace[LF_NAMESPACE_MAX + 1], hash[LF_HASH_CHARS + 1], writer[LF_WRITER_MAX];
-	struct lf_flag_change change = { namespace, hash, !muted, writer };
-	bool changed;
-	int rc, published;
-
-	if (count_words(args) != 2 || sscanf(args, "%64s %32s", namespace, hash) != 2 ||
-	    strlen(hash) != LF_HASH_CHARS)
-		return lf_fail(err, -EINVAL, "say: %s <namespace> <hash>", muted ? "mute" : "unmute");
-	lf_flags_writer(writer);
-	rc = lf_store_set_flags(agent->store, &change, &changed, err);
-	if (rc < 0 && rc != -EBUSY)
-		return rc;
-	/* Also when nothing changed, or cannot be: who asks may have set it in the store. */
-	published = lf_publish_one(agent->store, agent->dir, &change, rc < 0 ? NULL : err);
-	tell_changed(agent);
-	return published == 0 || rc == 0 ? published : rc;
-}
-
-static int request_drain(struct lf_agent *agent, const struct lf_control_request *request,
-                         const char *args, FILE *reply, struct lf_error *err)
-{
-	(void)request;
-	(void)args;
-	(void)reply;
-	return drain(agent, err);
-}
-
-static int request_mute(struct lf_agent *agent, const struct lf_control_request *request,
-                        const char *args, FILE *reply, struct lf_error *err)
-{
-	(void)request;
-	(void)reply;
-	return set_muted(agent, args, true, err);
-}
-
-static int request_unmute(struct lf_agent *agent, const struct lf_control_request *request,
-                          const char *args, FILE *reply, struct lf_error *err)
-{
-	(void)request;
-	(void)reply;
-	return set_muted(agent, args, false, err);
-}
-
-static int request_store(struct lf_agent *agent, const struct lf_control_request *request,
-                         const char *args, FILE *reply, struct lf_error *err)
-{
-	(void)request;
-	(void)args;
-	(void)err;
-	(void)fputs(agent->claim.store, reply);
-	return LF_CONTROL_OK;
-}
-
-static int request_status(struct lf_agent *agent, const struct lf_control_request *request,
-                          const char *args, FILE *reply, struct lf_error *err)
-{
-	(void)request;
-	(void)args;
-	(void)err;
-	(void)fprintf(reply,
-	              "pid=%d segments=%zu sequence=%llu interval_ms=%d observe=%d daemon=%d store=%s",
-	              (int)getpid(), lf_drain_segments(agent->drain),
-	              (unsigned long long)lf_drain_sequence(agent->drain), agent->interval_ms,
-	              agent->observe, agent->place == LF_AGENT_BASE_DIRECTORY, agent->claim.store);
-	return LF_CONTROL_OK;
-}
-
-static bool is_accepted(void *arg, uid_t uid, const char *namespace)
+bool lf_agent_accepts(void *arg, uid_t uid, const char *namespace)
 {
 	const struct lf_agent *agent = arg;
 
 	return !agent->accepts || agent->accepts(agent->accepts_arg, uid, namespace);
 }
-
-static int request_run(struct lf_agent *agent, const struct lf_control_request *request,
-                       const char *args, FILE *reply, struct lf_error *err)
-{
-	(void)reply;
-	return lf_runs_request_run(agent->runs, is_accepted, agent, request, args, err);
-}
-
-static int request_report(struct lf_agent *agent, const struct lf_control_request *request,
-                          const char *args, FILE *reply, struct lf_error *err)
-{
-	const struct lf_runs_place place = { agent->runs, agent->store, agent->drain };
-
-	return lf_runs_request_report(&place, request, args, reply, err);
-}
-
-/*   drain                      drain now; answers when it is committed
- *   mute <namespace> <hash>    from now on it prints nothing; all processes of the directory obey
- *   unmute <namespace> <hash>
- *   store                      the path of the agent's store
- *   status                     one line of key=value; the store is the last
- *   run, report                agent/core/runs.h
- */
-static const struct verb {
-	const char *name;
-	int (*run)(struct lf_agent *agent, const struct lf_control_request *request, const char *args,
-	           FILE *reply, struct lf_error *err);
-	bool changes; /* only for the agent's own user, and root */
-} verbs[] = {
-	{ "drain", request_drain, false }, { "mute", request_mute, true },
-	{ "unmute", request_unmute, true }, { "store", request_store, false },
-	{ "status", request_status, false }, { "run", request_run, false },
-	{ "report", request_report, false },
-};
-
-static const struct verb *find_verb(const char *request, size_t len)
-{
-	for (size_t i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
-		if (strlen(verbs[i].name) == len && memcmp(verbs[i].name, request, len) == 0)
-			return &verbs[i];
-	return NULL;
-}
-
-static int handle_request(void *arg, const struct lf_control_request *request, FILE *reply,
-                          struct lf_error *err)
-{
-	struct lf_agent *agent = arg;
-	size_t len = strcspn(request->line, " ");
-	const struct verb *verb = find_verb(request->line, len);
-
-	if (verb && verb->changes && !request->may_change)
-		return lf_fail(err, -EPERM, "only root and the user that the agent runs as may %s: this is "
-		                            "user %u", verb->name, (unsigned)request->uid);
-	set_patience(agent, ANSWER_PATIENCE_MS);
-	if (verb)
-		return verb->run(agent, request, request->line[len] ? request->line + len + 1 : "", reply,
-		                 err);
-	if (agent->request)
-		return agent->request(agent->request_arg, request, reply, err);
-	return lf_fail(err, -ENOSYS, "no such request");
-}
-
-bool lf_agent_reply(struct lf_agent *agent, struct lf_control_ticket ticket, int rc,
-                    const char *text, size_t bytes)
-{
-	return agent->control && lf_control_reply(agent->control, ticket, rc, text, bytes);
-}
-
-/* ---- Opening ---- */
 
 void lf_agent_accept_anew(struct lf_agent *agent, void *accepts_arg)
 {
@@ -366,7 +192,7 @@ static int open_drain(struct lf_rundir *dir, void *arg, struct lf_error *err)
 	struct lf_agent *agent = arg;
 	struct lf_drain_options options = {
 		.reporter = agent->reporter,
-		.accepts = is_accepted,
+		.accepts = lf_agent_accepts,
 		.accepts_arg = agent,
 		.tally = agent->place == LF_AGENT_OWN_DIRECTORY,
 		.runs = agent->runs,
@@ -414,8 +240,8 @@ static void open_control(struct lf_agent *agent)
 {
 	struct lf_error err;
 
-	if (lf_control_listen(&agent->control, lf_rundir_fd(agent->dir), agent->all_users, handle_request, agent,
-	                      &err) < 0)
+	if (lf_control_listen(&agent->control, lf_rundir_fd(agent->dir), agent->all_users,
+	                      lf_agent_answer, agent, &err) < 0)
 		lf_say(&agent->reporter, "in run directory '%s', %s", lf_rundir_path(agent->dir), err.text);
 }
 
@@ -492,15 +318,15 @@ static void look(struct lf_agent *agent, int64_t now)
 {
 	if (now < agent->next_drain_ms)
 		return;
-	set_patience(agent, ANSWER_PATIENCE_MS);
+	lf_agent_set_patience(agent, LF_ANSWER_PATIENCE_MS);
 	adopt(agent, now);
-	set_patience(agent, DRAIN_PATIENCE_MS);
+	lf_agent_set_patience(agent, DRAIN_PATIENCE_MS);
 	drain_at_interval(agent);
 	if (agent->runs)
 		forget_lost_runs(agent);
 	if (lf_store_changed_elsewhere(agent->store)) {
 		publish(agent);
-		tell_changed(agent);
+		lf_agent_tell_changed(agent);
 	}
 	agent->next_drain_ms = lf_clock_ms() + agent->interval_ms;
 }

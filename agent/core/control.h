@@ -8,7 +8,7 @@
  *   data <N>        and behind that line N bytes: many lines
  *   error <text>    not done; the sentence says why
  *
- * The verbs stand in agent/core/agent.c.  Those that change something are only for the agent's own
+ * The verbs stand in agent/core/requests.c.  Those that change something are only for the agent's own
  * user and root: who asks, the kernel says (SO_PEERCRED).
  *
  * The server never blocks: a client that sends nothing, garbage, or does not read costs one of
