@@ -134,8 +134,8 @@ struct lf_sink_ops {
 	                             size_t count, int timeout_ms, struct lf_error *err);
 
 	/* Work that the tier's documents need now and then (sums of shares).  *busy: there is more, or
-	 * another agent is at it: call again within two seconds; false: nothing to do until the next flush.
-	 * NULL: none. */
+	 * another agent is at it: call again within two seconds; false: nothing to do until the next flush,
+	 * or the next hello(), since another agent may have died at work.  NULL: none. */
 	enum lf_sink_result (*tend)(struct lf_sink *sink, const char *const *namespaces, size_t count,
 	                            bool *busy, int timeout_ms, struct lf_error *err);
 

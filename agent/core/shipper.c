@@ -202,6 +202,8 @@ static bool greet(struct lf_shipper *shipper)
 	if ((!shipper->greeted || strcmp(epoch, shipper->hello.epoch) != 0) && !compare_epochs(shipper))
 		return false;
 	shipper->greeted = true;
+	/* Another agent, or an earlier life of this one, may have died at its sums. */
+	shipper->busy |= shipper->options.ops->tend != NULL;
 	return true;
 }
 

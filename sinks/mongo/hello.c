@@ -156,6 +156,21 @@ static enum lf_sink_result make_indexes(struct lf_sink *sink, struct lf_error *e
 
 /* ---- The whole ---- */
 
+/* Once on a connection and in a database: a hello() between is but a look whether all is well. */
+static enum lf_sink_result prepare(struct lf_sink *sink, const char *epoch, struct lf_error *err)
+{
+	enum lf_sink_result result;
+
+	if (strcmp(sink->prepared, epoch) == 0)
+		return LF_SINK_DONE;
+	result = make_indexes(sink, err);
+	if (result == LF_SINK_DONE)
+		result = lf_mongo_can_watch(sink, &sink->notifies, err);
+	if (result == LF_SINK_DONE)
+		memcpy(sink->prepared, epoch, sizeof(sink->prepared));
+	return result;
+}
+
 enum lf_sink_result lf_mongo_hello(struct lf_sink *sink, struct lf_sink_hello *out, int timeout_ms,
                                    struct lf_error *err)
 {
@@ -167,8 +182,7 @@ enum lf_sink_result lf_mongo_hello(struct lf_sink *sink, struct lf_sink_hello *o
 	if (result == LF_SINK_DONE)
 		result = read_sequence(sink, &out->sequence, err);
 	if (result == LF_SINK_DONE)
-		result = make_indexes(sink, err);
-	if (result == LF_SINK_DONE)
-		result = lf_mongo_can_watch(sink, &out->notifies, err);
+		result = prepare(sink, out->epoch, err);
+	out->notifies = sink->notifies;
 	return result;
 }

@@ -15,6 +15,9 @@ struct lf_sink {
 	char *host, *incarnation, *namespace;
 	struct lf_mongo_rollup *rollups; /* one of each namespace that was tended */
 	bool sums_here;                  /* the server cannot sum */
+	/* What hello() found on this connection, and made in the database of that epoch; empty: nothing. */
+	char prepared[LF_UUID_CHARS + 1];
+	bool notifies;
 	mongoc_change_stream_t *stream;  /* NULL: nobody watches */
 };
 
@@ -33,7 +36,7 @@ enum lf_sink_result lf_mongo_changes(struct lf_sink *sink, lf_sink_changed chang
 
 /* Whether the server tells of changes; false as an answer is no failure. */
 enum lf_sink_result lf_mongo_can_watch(struct lf_sink *sink, bool *out, struct lf_error *err);
-void lf_mongo_watch_drop(void *sink);
+void lf_mongo_watch_drop(struct lf_sink *sink);
 
 /* Gives leases up where nothing is left to do, frees the rest. */
 void lf_mongo_tend_fini(struct lf_sink *sink);

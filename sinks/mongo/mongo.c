@@ -21,6 +21,15 @@ static void sink_close(struct lf_sink *sink)
 	free(sink);
 }
 
+/* The connection goes: what was found on it may be otherwise on the next. */
+static void forget_connection(void *arg)
+{
+	struct lf_sink *sink = arg;
+
+	lf_mongo_watch_drop(sink);
+	sink->prepared[0] = '\0';
+}
+
 static int sink_open(struct lf_sink **out, const struct lf_sink_options *options, struct lf_error *err)
 {
 	struct lf_sink *sink = calloc(1, sizeof(*sink));
@@ -38,7 +47,7 @@ static int sink_open(struct lf_sink **out, const struct lf_sink_options *options
 		sink_close(sink);
 		return rc;
 	}
-	lf_mongo_on_drop(sink->mongo, lf_mongo_watch_drop, sink);
+	lf_mongo_on_drop(sink->mongo, forget_connection, sink);
 	*out = sink;
 	return 0;
 }

@@ -53,9 +53,11 @@ static bool shorten(struct stream *stream, int32_t *timeout_ms)
 	return true;
 }
 
+/* The inner one may give up a millisecond before. */
 static ssize_t waited(struct stream *stream, ssize_t result)
 {
-	if (result < 0 && lf_mongo_deadline_left_ms(stream->deadline) == 0)
+	if (result < 0 &&
+	    (lf_mongo_deadline_left_ms(stream->deadline) == 0 || mongoc_stream_timed_out(stream->inner)))
 		stream->timed_out = stream->deadline->passed = true;
 	return result;
 }

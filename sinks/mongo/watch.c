@@ -11,10 +11,8 @@ static const char doing[] = "watching for flags";
 
 enum { CHANGES_TIMEOUT_MS = 1000, CHANGES_MAX = 1000 };
 
-void lf_mongo_watch_drop(void *arg)
+void lf_mongo_watch_drop(struct lf_sink *sink)
 {
-	struct lf_sink *sink = arg;
-
 	if (sink->stream)
 		mongoc_change_stream_destroy(sink->stream);
 	sink->stream = NULL;

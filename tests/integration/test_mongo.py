@@ -82,6 +82,7 @@ def test_a_database_that_was_dropped_has_another_epoch(agent, mongo):  # noqa: F
     mongo.client().drop_database(mongo.database)
     after = sink.must("hello")["epoch"]
     assert len(after) == 36 and after != before
+    assert "report" in mongo.db.entries.index_information()
 
 
 # --- sums -------------------------------------------------------------------------------------------

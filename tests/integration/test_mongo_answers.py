@@ -187,6 +187,12 @@ def streams(fake, *events):
 def test_change_streams_are_found_out_by_asking(fake, sink):
     fake.answers["aggregate"] = {"ok": 0.0, "code": 40573, "errmsg": "only on replica sets"}
     assert sink.must("hello", timeout=TIMEOUT_MS)["notifies"] is False
+    asked = len(fake.heard("aggregate"))
+    assert sink.must("hello", timeout=TIMEOUT_MS)["notifies"] is False
+    assert len(fake.heard("aggregate")) == asked  # once on a connection
+    fake.answers["update"], before = {"ok": 0.0, "code": 10107, "errmsg": "x"}, fake.answers["update"]
+    assert sink.do("hello")["result"] == "retry"
+    fake.answers["update"] = before
     streams(fake)
     answer = sink.must("hello", timeout=TIMEOUT_MS)
     assert answer["notifies"] is True and answer["epoch"] == EPOCH
