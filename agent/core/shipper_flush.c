@@ -270,7 +270,8 @@ static bool flush_hot(struct lf_shipper *shipper)
 		lf_hot_fini(&choosing.now);
 		return store_failed(shipper, rc, &err);
 	}
-	qsort(choosing.now.item, choosing.now.count, sizeof(*choosing.now.item), by_row);
+	if (choosing.now.count)
+		qsort(choosing.now.item, choosing.now.count, sizeof(*choosing.now.item), by_row);
 	if (!send(shipper) || !evict(shipper, &choosing.now)) {
 		lf_hot_fini(&choosing.now);
 		return false;
