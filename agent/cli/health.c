@@ -1,50 +1,12 @@
 /* logfold health: the state of the agent, its store, its tiers and the processes' maps. */
-#include <errno.h>
-#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/cli/cli.h"
 #include "agent/cli/place.h"
-#include "agent/core/control.h"
-#include "agent/core/rundir.h"
-#include "logfold/entry.h"
 
 enum { ASK_TIMEOUT_MS = 5000 };
-
-/* ---- Asking ---- */
-
-static int ask_in(const char *base, char **out, struct lf_error *err)
-{
-	int rc, fd = open(base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	size_t bytes;
-
-	if (fd < 0)
-		return lf_fail(err, -errno, "run directory '%s' cannot be opened: %s", base, strerror(errno));
-	rc = lf_control_fetch(fd, "health", ASK_TIMEOUT_MS, out, &bytes, err);
-	(void)close(fd);
-	if (rc == -ECONNREFUSED || rc == -ENOENT)
-		return lf_fail(err, rc, "no agent serves '%s': start one with `logfold agent`, or name its "
-		                        "socket with --agent", base);
-	return rc;
-}
-
-static int ask(const struct lf_options *options, char **out, struct lf_error *err)
-{
-	char base[PATH_MAX];
-	struct lf_place place;
-	int rc = lf_place_find(&place, options, err);
-
-	if (rc == 0 && lf_place_shared(&place))
-		(void)snprintf(base, sizeof(base), "%s", place.shared);
-	else if (rc == 0 && !lf_place_base(&place))
-		rc = lf_rundir_base(base, err);
-	else if (rc == 0)
-		(void)snprintf(base, sizeof(base), "%s", place.base);
-	return rc < 0 ? rc : ask_in(base, out, err);
-}
 
 /* ---- Showing: SQLite reads the JSON ---- */
 
@@ -119,11 +81,13 @@ static int report(const char *json, bool as_json)
 
 int lf_cmd_health(const struct lf_options *options)
 {
+	struct lf_place place;
 	struct lf_error err;
 	char *json = NULL;
 	int status = LF_EXIT_CRITICAL;
 
-	if (ask(options, &json, &err) < 0)
+	if (lf_place_find(&place, options, &err) < 0 ||
+	    lf_place_ask(&place, "health", ASK_TIMEOUT_MS, &json, &err) < 0)
 		lf_complain("%s", err.text);
 	else
 		status = report(json, options->json);

@@ -127,6 +127,36 @@ const char *lf_place_shared(const struct lf_place *place)
 	return place->shared[0] ? place->shared : NULL;
 }
 
+/* ---- Asking ---- */
+
+static int run_dir_of(const struct lf_place *place, char out[PATH_MAX], struct lf_error *err)
+{
+	if (!lf_place_shared(place) && !lf_place_base(place))
+		return lf_rundir_base(out, err);
+	(void)snprintf(out, PATH_MAX, "%s", lf_place_shared(place) ? place->shared : place->base);
+	return 0;
+}
+
+int lf_place_ask(const struct lf_place *place, const char *request, int timeout_ms, char **out,
+                 struct lf_error *err)
+{
+	char path[PATH_MAX];
+	size_t bytes;
+	int fd, rc = run_dir_of(place, path, err);
+
+	if (rc < 0)
+		return rc;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return lf_fail(err, -errno, "run directory '%s' cannot be opened: %s", path, strerror(errno));
+	rc = lf_control_fetch(fd, request, timeout_ms, out, &bytes, err);
+	(void)close(fd);
+	if (rc == -ECONNREFUSED || rc == -ENOENT)
+		return lf_fail(err, rc, "no agent serves '%s': start one with `logfold agent`, or name its "
+		                        "socket with --agent", path);
+	return rc;
+}
+
 /* ---- What waits ---- */
 
 /* Whether a run directory that this store may take holds counts, and no agent has it. */

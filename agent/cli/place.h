@@ -28,6 +28,10 @@ const char *lf_place_base(const struct lf_place *place);
 /* For lf_mute_everywhere() and the like: NULL where there is none. */
 const char *lf_place_shared(const struct lf_place *place);
 
+/* Asks the agent that counts this place's processes, as lf_control_fetch() does; the caller frees *out. */
+LF_MUST_CHECK int lf_place_ask(const struct lf_place *place, const char *request, int timeout_ms,
+                               char **out, struct lf_error *err);
+
 /* Opens the store to read, up to date: first living agents drain, and what lies in directories
  * without an agent is taken over.  What fails of that is complained of, and the store is then as fresh
  * as it can be.  -ENOENT, with a sentence, when there is no store yet and nothing waits for it. */

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "agent/cli/afar.h"
 #include "agent/cli/chosen.h"
 #include "agent/cli/cli.h"
 #include "agent/cli/display.h"
@@ -59,7 +60,21 @@ static int show(void *arg, const struct lf_place *place, const struct lf_options
 	return LF_EXIT_OK;
 }
 
+static void show_text(const struct lf_entry *entry, const char *source)
+{
+	show_entry(entry);
+	(void)printf("foundIn: %s\n", source);
+}
+
+static void show_json(const struct lf_entry *entry, const char *source)
+{
+	(void)source;
+	lf_json_entry(stdout, entry);
+}
+
 int lf_cmd_show(const struct lf_options *options)
 {
+	if (lf_afar_show(options, options->json ? show_json : show_text))
+		return LF_EXIT_OK;
 	return lf_chosen_do(options, LF_CHOSEN_FRESH, show, NULL);
 }

@@ -584,6 +584,7 @@ int lf_shipper_new(struct lf_shipper **out, const struct lf_shipper_options *opt
 	if (!shipper)
 		return lf_fail(err, -ENOMEM, "there is no memory for tier %s", options->name);
 	shipper->options = *options;
+	shipper->piece = (size_t)options->tier->batch_size;
 	shipper->status = (struct lf_tier_status){ .name = options->name, .since_success_ms = -1,
 		                                   .used_bytes = -1, .limit_bytes = -1 };
 	(void)pthread_mutex_init(&shipper->lock, NULL);

@@ -31,26 +31,46 @@ static struct lf_batch_how how_to_send(const struct lf_shipper *shipper,
 		                      .frozen = !persists };
 }
 
+/* A tier that is too slow for a whole batch within its timeout would never take one: what fails is halved,
+ * what succeeds is doubled again. */
+static void adapt(struct lf_shipper *shipper, bool sent)
+{
+	size_t most = (size_t)shipper->options.tier->batch_size;
+
+	shipper->piece = sent ? 2 * shipper->piece : shipper->piece / 2;
+	if (shipper->piece > most)
+		shipper->piece = most;
+	if (shipper->piece < 1)
+		shipper->piece = 1;
+}
+
+static bool send_some(struct lf_shipper *shipper, size_t from, size_t count)
+{
+	struct lf_sink_batch batch = { shipper->batch.records + from, count, shipper->at.drain_sequence };
+	struct lf_error err = { "" };
+	bool sent = lf_shipper_took(shipper,
+	                            shipper->options.ops->flush(shipper->sink, &batch,
+	                                                        lf_shipper_timeout(shipper), &err),
+	                            &err);
+
+	adapt(shipper, sent);
+	shipper->busy |= shipper->options.ops->tend != NULL;
+	return sent;
+}
+
 /* Sends the batch in pieces of what one write may hold, and empties it. */
 static bool send(struct lf_shipper *shipper)
 {
-	size_t piece = (size_t)shipper->options.tier->batch_size;
-	struct lf_batch *all = &shipper->batch;
 	bool sent = true;
+	size_t count;
 
-	for (size_t at = 0; sent && at < all->count; at += piece) {
-		struct lf_sink_batch batch = { all->records + at,
-			                       all->count - at < piece ? all->count - at : piece,
-			                       shipper->at.drain_sequence };
-		struct lf_error err = { "" };
-
-		sent = lf_shipper_took(shipper,
-		                       shipper->options.ops->flush(shipper->sink, &batch,
-		                                                   lf_shipper_timeout(shipper), &err),
-		                       &err);
-		shipper->busy |= shipper->options.ops->tend != NULL;
+	for (size_t at = 0; sent && at < shipper->batch.count; at += count) {
+		count = shipper->batch.count - at;
+		if (count > shipper->piece)
+			count = shipper->piece;
+		sent = send_some(shipper, at, count);
 	}
-	lf_batch_clear(all);
+	lf_batch_clear(&shipper->batch);
 	return sent;
 }
 

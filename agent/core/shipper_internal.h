@@ -55,6 +55,7 @@ struct lf_shipper {
 	uint64_t hot_sequence;          /* of a hot one: what changed behind it is to be sent */
 	struct lf_hot_set hot;
 	struct lf_batch batch;
+	size_t piece;                   /* entries of one write, at most batch_size */
 	bool more;                      /* the last flush did not come to its end */
 	bool busy;                      /* tend() has more to do */
 	int64_t next_flush_ms, next_poll_ms, next_tend_ms, renew_ms, succeeded_ms;

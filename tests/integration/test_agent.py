@@ -102,6 +102,14 @@ class TestLife:
         wait_until(lambda: "change when the agent is started anew" in one.said(), "it is told")
         assert not (tmp_path / "other.db").exists()
 
+    def test_the_size_of_a_process_map_is_that_of_the_file(self, agent):
+        one = agent(hook={"max_entries": 16})
+        one.host("bash", "-c", 'for i in {a..z}{a..b}; do printf "message $i of many\\n"; done')
+        one.settled(52)
+        overflow = [e for e in one.entries() if e["method"] == "overflow"]
+        assert [e["countTotal"] for e in overflow] == [52 - 16]
+        assert one.health()["maps"]["overflow"] == 52 - 16
+
     def test_idle_it_makes_next_to_no_use_of_the_cpu(self, agent, mongo, redis):
         one = agent(mongo=mongo, redis=redis, agent={"drain_interval_ms": 1000,
                                                      "flush_interval_ms": 1000})
@@ -440,6 +448,22 @@ class TestLookup:
         assert self.find(second, entry_hash).splitlines()[2] == "memory"
         assert self.find(first, entry_hash).splitlines()[2] == "sqlite"
         assert self.find(second, "0" * 32) == "ok\n"
+
+    def test_show_tells_of_an_entry_that_only_the_fleet_knows(self, agent, mongo, chatter, tmp_path):
+        first = agent(mongo=mongo)
+        first.host(chatter, "format", tmp_path / "a", 10)
+        first.settled(10)
+        (_, entry_hash), = first.counts()
+        wait_until(lambda: list(in_mongo(mongo).values()) == [10], "it is in MongoDB")
+        second = agent(mongo=mongo)
+        wait_until(lambda: second.tier("mongo")["connected"], "the second host is connected")
+        shown = second.ask("show", entry_hash)
+        assert shown.returncode == 0, shown.stderr
+        assert "countTotal: 10\n" in shown.stdout and "foundIn: mongo\n" in shown.stdout
+        as_json = second.ask("show", "--json", entry_hash)
+        assert json.loads(as_json.stdout)["messageTemplate"] == "chatter number %ld\n"
+        nobody = second.ask("show", "0" * 32)
+        assert nobody.returncode == 1 and "logfold: " in nobody.stderr
 
     def test_a_dead_tier_is_skipped(self, agent, mongo, redis, chatter, tmp_path):
         first = agent(mongo=mongo)
