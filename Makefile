@@ -42,6 +42,10 @@ pkg = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 CRYPTO_A = $(call pkg,--variable=libdir libcrypto)/libcrypto.a
 AGENT_LIBS = $(call pkg,--libs libcrypto sqlite3) -pthread -ldl
 
+# A sink is a module of its own, built where its client library is.
+MONGOC := $(firstword $(foreach lib,libmongoc-1.0,$(shell $(PKG_CONFIG) --exists $(lib) && echo $(lib))))
+HIREDIS := $(firstword $(foreach lib,hiredis,$(shell $(PKG_CONFIG) --exists $(lib) && echo $(lib))))
+
 HASHING := $(wildcard hashing/*.c)
 MAP := $(wildcard agent/map/*.c)
 HOOK := $(wildcard agent/hook/*.c)
@@ -51,13 +55,11 @@ CLI := $(wildcard agent/cli/*.c)
 UNITS := $(wildcard tests/unit/test_*.c tests/unit/*_fixture.c)
 RACES := $(wildcard tests/unit/race_*.c)
 PROGS := $(patsubst tests/progs/%.c,$(B)/progs/%,$(wildcard tests/progs/*.c))
-BENCHES := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
+BENCHES := $(patsubst tests/bench/%.c,$(B)/bench/%,$(filter-out $(if $(MONGOC),,%_mongo.c) \
+	$(if $(HIREDIS),,%_redis.c),$(wildcard tests/bench/bench_*.c)))
 HEADERS := $(wildcard include/logfold/*.h hashing/*.h agent/map/*.h agent/config/*.h agent/store/*.h \
 	agent/core/*.h sinks/*.h sinks/redis/*.h $(if $(MONGOC),sinks/mongo/*.h))
 
-# A sink is a module of its own, built where its client library is.
-MONGOC := $(firstword $(foreach lib,libmongoc-1.0,$(shell $(PKG_CONFIG) --exists $(lib) && echo $(lib))))
-HIREDIS := $(firstword $(foreach lib,hiredis,$(shell $(PKG_CONFIG) --exists $(lib) && echo $(lib))))
 SINKS := $(if $(MONGOC),mongo) $(if $(HIREDIS),redis)
 
 objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
@@ -87,7 +89,7 @@ $(LOGFOLD): $(call objects,exe,$(HASHING) $(MAP) $(CORE) $(CLI))
 PARTS_so := hashing/time.c hashing/utf8.c
 # Their headers are not ours to have warnings about.
 CFLAGS_mongo = $(patsubst -I%,-isystem %,$(call pkg,--cflags $(MONGOC)))
-LIBS_mongo = $(call pkg,--libs $(MONGOC))
+LIBS_mongo = $(call pkg,--libs $(MONGOC)) -lm
 CFLAGS_redis = $(call pkg,--cflags $(HIREDIS) libssl libcrypto)
 LIBS_redis = $(call pkg,--libs $(HIREDIS) libssl libcrypto) -pthread
 define module
@@ -161,6 +163,16 @@ $(B)/bench/%: $(B)/exe/tests/bench/%.o $(call objects,exe,$(HASHING) $(MAP) $(CO
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(AGENT_LIBS) -pthread -ldl
 
+# A bare client beside the module: it makes its documents with the module's own code.
+define flush_bench
+$(B)/exe/sinks/$(1)/%.o $(B)/exe/tests/bench/bench_flush_$(1).o: CPPFLAGS += $$(CFLAGS_$(1))
+$(B)/bench/bench_flush_$(1): $$(call objects,exe,tests/bench/bench_flush_$(1).c tests/bench/flush_pairs.c \
+		$$(wildcard sinks/$(1)/*.c) $(HASHING) sinks/memory.c sinks/copy.c agent/core/sinks.c)
+	@mkdir -p $$(@D)
+	$$(LINK) -o $$@ $$^ $$(LIBS_$(1)) $(AGENT_LIBS)
+endef
+$(foreach sink,mongo redis,$(eval $(call flush_bench,$(sink))))
+
 # Programs that the end-to-end tests run under the hook: built as anybody's are, not with our flags.
 $(B)/progs/%: tests/progs/%.c
 	@mkdir -p $(@D)
@@ -195,7 +207,7 @@ suites: test-deps
 	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_SUITES=1 $(PYTEST) tests
 
 .PHONY: bench
-bench: deps
+bench: test-deps
 	@$(MAKE) --no-print-directory build benches progs
 	@LOGFOLD_BUILD=$(CURDIR)/$(B) $(PYTHON) -B tests/bench/run.py
 

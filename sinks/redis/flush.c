@@ -86,17 +86,23 @@ static enum lf_sink_result run(struct lf_sink *sink, struct lf_redis_pipeline *p
 	return lf_redis_worse(result, judged);
 }
 
+void lf_redis_flush_commands(struct lf_redis_pipeline *p, const struct lf_sink_batch *batch, int ttl_s)
+{
+	char digits[LF_DECIMAL_MAX];
+	struct lf_text ttl = lf_redis_number((uint64_t)ttl_s * 1000, digits);
+
+	for (size_t i = 0; i < batch->count; i++)
+		add_record(p, &batch->records[i], ttl);
+}
+
 enum lf_sink_result lf_redis_flush(struct lf_sink *sink, const struct lf_sink_batch *batch,
                                    int timeout_ms, struct lf_error *err)
 {
 	int64_t end_ms = lf_redis_now_ms() + timeout_ms;
 	struct lf_redis_pipeline p = { 0 };
-	char digits[LF_DECIMAL_MAX];
-	struct lf_text ttl = lf_redis_number((uint64_t)sink->options.ttl_s * 1000, digits);
 	enum lf_sink_result result = LF_SINK_DONE;
 
-	for (size_t i = 0; i < batch->count; i++)
-		add_record(&p, &batch->records[i], ttl);
+	lf_redis_flush_commands(&p, batch, sink->options.ttl_s);
 	if (batch->count > 0)
 		result = run(sink, &p, end_ms, err);
 	lf_redis_pipeline_fini(&p);

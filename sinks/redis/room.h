@@ -55,6 +55,10 @@ enum lf_sink_result lf_redis_read(struct lf_sink *sink, const struct lf_sink_que
 enum lf_sink_result lf_redis_state(struct lf_sink *sink, struct lf_sink_state *out, int timeout_ms,
                                    struct lf_error *err);
 
+/* The commands that a flush sends, appended. */
+struct lf_redis_pipeline;
+void lf_redis_flush_commands(struct lf_redis_pipeline *pipeline, const struct lf_sink_batch *batch, int ttl_s);
+
 /* How far this incarnation has sent: raised, never lowered. */
 LF_MUST_CHECK enum lf_sink_result lf_redis_sequence_raise(struct lf_sink *sink, uint64_t sequence,
                                                           int64_t end_ms, struct lf_error *err);

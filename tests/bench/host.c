@@ -8,11 +8,18 @@
  *                                      median milliseconds with the first, and with the second
  *   host report COUNT                  a program that works for its lines: sorts, sums, prints
  *   host line                          mean bytes of a line of `write`
+ *   host live FIRST COUNT              prints that many messages, and again for each byte that it reads;
+ *                                      then a byte each time.  Ends with its stdin
+ *   host flags COUNT FD                prints COUNT messages again and again into a pipe whose other end
+ *                                      is FD; "message silent nanoseconds" whenever one falls silent or
+ *                                      is heard again.  Ends with its stdin
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,23 +96,68 @@ static void time_calls(void (*call)(long), long count)
 	dprintf(result, "%.3f\n", ns[CALL_ROUNDS / 2]);
 }
 
-/* Messages of about 50 bytes that differ in a word of letters, so that each is an entry. */
+/* About 50 bytes; they differ in a word of letters, so that each is an entry. */
+static void print_entry(long i)
+{
+	char text[128], word[8];
+	int len;
+
+	for (int k = 0, n = (int)i; k < 6; k++, n /= 10)
+		word[k] = (char)('k' + n % 10);
+	word[6] = '\0';
+	len = snprintf(text, sizeof(text), "worker %s has finished its share of the work\n", word);
+	(void)!write(STDOUT_FILENO, text, (size_t)len);
+}
+
 static void print_entries(long count)
 {
-	char text[128], word[8], part[4096];
+	char part[4096];
 	ssize_t len;
 	int smaps;
 
-	for (long i = 0; i < count; i++) {
-		for (int k = 0, n = (int)i; k < 6; k++, n /= 10)
-			word[k] = (char)('k' + n % 10);
-		word[6] = '\0';
-		len = snprintf(text, sizeof(text), "worker %s has finished its share of the work\n", word);
-		(void)!write(STDOUT_FILENO, text, (size_t)len);
-	}
+	for (long i = 0; i < count; i++)
+		print_entry(i);
 	smaps = open("/proc/self/smaps", O_RDONLY);
 	while ((len = read(smaps, part, sizeof(part))) > 0)
 		(void)!write(result, part, (size_t)len);
+}
+
+static void live(long first, long count)
+{
+	char byte;
+
+	do {
+		for (long i = first; i < first + count; i++)
+			print_entry(i);
+		(void)!write(result, ".", 1);
+	} while (read(STDIN_FILENO, &byte, 1) == 1);
+}
+
+/* Whether something came out; it is read away. */
+static int was_heard(int fd)
+{
+	char text[4096];
+	int waiting = 0;
+
+	(void)ioctl(fd, FIONREAD, &waiting);
+	return waiting > 0 && read(fd, text, sizeof(text)) > 0;
+}
+
+static void watch_flags(long count, int fd)
+{
+	static char silent[LINES];
+	struct pollfd end = { STDIN_FILENO, POLLIN, 0 };
+
+	while (poll(&end, 1, 1) == 0)
+		for (long i = 0; i < count && i < LINES; i++) {
+			char now;
+
+			print_entry(i);
+			now = !was_heard(fd);
+			if (now != silent[i])
+				dprintf(result, "%ld %d %llu\n", i, now, (unsigned long long)now_ns());
+			silent[i] = now;
+		}
 }
 
 static double start_ms(char *program, const char *library)
@@ -171,6 +223,10 @@ int main(int argc, char **argv)
 		time_starts((int)count, argv[3], argv + 4);
 	else if (strcmp(what, "report") == 0)
 		report(count);
+	else if (strcmp(what, "live") == 0 && argc == 4)
+		live(count, atol(argv[3]));
+	else if (strcmp(what, "flags") == 0 && argc == 4)
+		watch_flags(count, atoi(argv[3]));
 	else if (strcmp(what, "line") == 0)
 		dprintf(result, "%.1f\n", mean);
 	else

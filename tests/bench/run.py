@@ -16,7 +16,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import typing
+
+import fleet_parts
+from rows import at_least, at_most
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests" / "bench"
@@ -24,22 +26,6 @@ DEADLINE_S = 60
 KIB = 1024
 FIXED_BYTES = 128 * KIB   # of a process; beyond them the entries count
 SITES = 2000
-
-
-class Row(typing.NamedTuple):
-    what: str
-    measured: str
-    budget: str
-    value: float
-    within: bool
-
-
-def at_most(what, value, limit, text, budget):
-    return Row(what, text, budget, value, value <= limit)
-
-
-def at_least(what, value, limit, text, budget):
-    return Row(what, text, budget, value, value >= limit)
 
 
 class Bench:
@@ -87,8 +73,9 @@ class Bench:
 
     def own(self, command):
         """The output of one of our bench programs, which compare for themselves."""
-        done = subprocess.run([str(word) for word in command], env=self.bare, text=True,
-                              stdout=subprocess.PIPE, timeout=DEADLINE_S)
+        done = subprocess.run([str(word) for word in command], text=True, timeout=DEADLINE_S,
+                              env=self.bare | {"LOGFOLD_MODULE_DIR": str(self.build)},
+                              stdout=subprocess.PIPE)
         return done.stdout
 
 
@@ -332,6 +319,9 @@ PARTS = {
     "memory": memory,
     "drain": drain,
     "whole": whole_programs,
+    "flush": fleet_parts.flush,
+    "flags": fleet_parts.flags,
+    "agent": fleet_parts.agent,
 }
 
 
@@ -356,7 +346,8 @@ def measure(build, parts):
             print(f"bench: {name} …", file=sys.stderr, flush=True)
             try:
                 rows += PARTS[name](bench)
-            except subprocess.SubprocessError as error:   # the other parts still say something
+            # The other parts still say something.
+            except (subprocess.SubprocessError, fleet_parts.Failed) as error:
                 print(f"bench: {name} was not measured: {error}", file=sys.stderr)
                 failed.append(name)
     return rows, failed
