@@ -287,7 +287,7 @@ int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
 		release(agent);
 		return rc;
 	}
-	lf_agent_configure(agent, options->interval_ms, options->entries_max);
+	lf_agent_configure(agent, options->interval_ms, options->entries_max, options->namespace);
 	lf_agent_publish(agent);
 	open_control(agent);
 	*out = agent;
@@ -364,12 +364,13 @@ int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms)
 	}
 }
 
-void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms, unsigned entries_max)
+void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms, unsigned entries_max,
+                        const char *namespace)
 {
 	struct lf_error err;
 
 	agent->interval_ms = interval_ms ? (int)interval_ms : LF_DRAIN_INTERVAL_MS;
-	if (lf_publish_entries_max(agent->dir, entries_max, &err) < 0)
+	if (lf_publish_defaults(agent->dir, entries_max, namespace, &err) < 0)
 		tell_once(agent, &agent->last_flags_trouble, err.text);
 }
 

@@ -54,7 +54,9 @@ struct lf_agent_options {
 	/* Called when entries or flags have changed in the store; NULL: nobody cares. */
 	void (*changed)(void *arg);
 	void *changed_arg;
-	unsigned entries_max; /* of one process, told through the flags table; 0: the hook's default */
+	/* Told to the processes through the flags table; 0 and NULL: the hook's defaults. */
+	unsigned entries_max; /* of one process */
+	const char *namespace; /* of a process that names none */
 };
 
 /* On failure *out is left alone; -EBUSY when another agent has the directory.  When the store is
@@ -82,7 +84,8 @@ bool lf_agent_reply(struct lf_agent *agent, struct lf_control_ticket ticket, int
 LF_MUST_CHECK int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms);
 
 /* Changes what may change while it works; 0 as in lf_agent_options. */
-void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms, unsigned entries_max);
+void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms, unsigned entries_max,
+                        const char *namespace);
 
 /* Publishes the store's flags now: somebody else has changed them. */
 void lf_agent_publish(struct lf_agent *agent);

@@ -134,6 +134,7 @@ static int open_agent(struct daemon *daemon, struct lf_error *err)
 		.place = LF_AGENT_BASE_DIRECTORY,
 		.interval_ms = (unsigned)config->agent.drain_interval_ms,
 		.entries_max = (unsigned)config->hook.max_entries,
+		.namespace = config->agent.namespace,
 		.reporter = daemon->reporter,
 		.all_users = config->agent.all_users,
 		.accepts = lf_allowed_is,
@@ -212,7 +213,7 @@ static void reload(struct daemon *daemon)
 	lf_allowed_free(daemon->allowed);
 	daemon->allowed = allowed;
 	lf_agent_configure(daemon->agent, (unsigned)next->agent.drain_interval_ms,
-	                   (unsigned)next->hook.max_entries);
+	                   (unsigned)next->hook.max_entries, next->agent.namespace);
 	if (open_tiers(daemon, &err) < 0)
 		lf_say(&daemon->reporter, "%s", err.text);
 	lf_say(&daemon->reporter, "the configuration was read again");

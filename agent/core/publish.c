@@ -57,6 +57,7 @@ static struct lf_flags *map_table(const struct lf_rundir *dir, int *rc, struct l
 {
 	struct lf_flags *flags = lf_flags_map(lf_rundir_fd(dir), 1, rc);
 
+
 	if (!flags)
 		(void)lf_fail(err, *rc, "the flags table in '%s' cannot be used, so nothing is muted there: "
 		                        "%s", lf_rundir_path(dir), strerror(-*rc));
@@ -126,14 +127,15 @@ int lf_publish(struct lf_store *store, const struct lf_rundir *dir, struct lf_er
 	return rc;
 }
 
-int lf_publish_entries_max(const struct lf_rundir *dir, unsigned entries_max, struct lf_error *err)
+int lf_publish_defaults(const struct lf_rundir *dir, unsigned entries_max, const char *namespace,
+                        struct lf_error *err)
 {
 	int rc;
 	struct lf_flags *flags = map_table(dir, &rc, err);
 
 	if (!flags)
 		return rc;
-	atomic_store_explicit(&flags->entries_max, entries_max, memory_order_relaxed);
+	lf_flags_set_defaults(flags, entries_max, namespace ? namespace : "");
 	lf_flags_unmap(flags);
 	return 0;
 }

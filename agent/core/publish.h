@@ -15,9 +15,10 @@ LF_MUST_CHECK int lf_publish(struct lf_store *store, const struct lf_rundir *dir
 LF_MUST_CHECK int lf_publish_one(struct lf_store *store, const struct lf_rundir *dir,
                                  const struct lf_flag_change *change, struct lf_error *err);
 
-/* Tells the processes that start from now on how many entries each may hold; 0: the hook's default. */
-LF_MUST_CHECK int lf_publish_entries_max(const struct lf_rundir *dir, unsigned entries_max,
-                                         struct lf_error *err);
+/* Tells the processes that start from now on how many entries each may hold (0: the hook's default), and
+ * the namespace of those that name none (NULL: the default one). */
+LF_MUST_CHECK int lf_publish_defaults(const struct lf_rundir *dir, unsigned entries_max,
+                                      const char *namespace, struct lf_error *err);
 
 /* "host:agent": who this program is when it sets a flag. */
 enum { LF_WRITER_MAX = 80 };

@@ -77,8 +77,8 @@ static void read_settings(void)
 	settings.off = is_on("LOGFOLD_DISABLE");
 	settings.debug = is_on("LOGFOLD_DEBUG");
 	settings.run_id = read_run_id(secure_getenv("LOGFOLD_RUN_ID"));
-	keep(settings.namespace, sizeof(settings.namespace),
-	     namespace && is_namespace(namespace) ? namespace : LF_NAMESPACE_DEFAULT);
+	if (namespace && is_namespace(namespace))
+		keep(settings.namespace, sizeof(settings.namespace), namespace);
 	keep(settings.run_dir_given, sizeof(settings.run_dir_given),
 	     secure_getenv("LOGFOLD_RUN_DIR"));
 	keep(settings.xdg_runtime_dir, sizeof(settings.xdg_runtime_dir),
@@ -142,15 +142,23 @@ static const struct lf_flags *map_flags(const char *run_dir)
 	return flags ? flags : &no_flags;
 }
 
+/* What it was told itself, else what the agent says, else the default. */
+static const char *find_namespace(const struct lf_flags *flags, char room[LF_NAMESPACE_MAX + 1])
+{
+	if (settings.namespace[0])
+		return settings.namespace;
+	return lf_flags_namespace(flags, room) && is_namespace(room) ? room : LF_NAMESPACE_DEFAULT;
+}
+
 /* The path is long, so it lives in the new process's own scratch. */
 static int fill(struct lf_process *process)
 {
 	char *run_dir = process->scratches[0].masked;
 	struct lf_map_options options = {
 		.run_dir = run_dir,
-		.namespace = settings.namespace,
 		.run_id = settings.run_id,
 	};
+	char namespace[LF_NAMESPACE_MAX + 1];
 	int rc;
 
 	_Static_assert(sizeof(process->scratches[0].masked) >= PATH_MAX, "a path fits");
@@ -161,6 +169,8 @@ static int fill(struct lf_process *process)
 		return rc;
 	}
 	process->flags = map_flags(run_dir);
+	options.namespace = find_namespace(process->flags, namespace);
+	process->namespace_key = lf_flags_namespace_key(options.namespace);
 	/* A child in its parent's memory makes the parent's map. */
 	if (lf_wiped_is_shared())
 		options.owner_pid = atomic_load_explicit(&lf_wiped.pid, memory_order_relaxed);
@@ -183,7 +193,6 @@ static struct lf_process *make(void)
 	                MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &memory) < 0)
 		return &nothing;
 	process = memory;
-	process->namespace_key = lf_flags_namespace_key(settings.namespace);
 	if (lf_main_imports("__overflow"))
 		process->attention = LF_ATTENTION_INLINE;
 	if (fill(process) < 0) {

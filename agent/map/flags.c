@@ -93,7 +93,7 @@ static int map_table(int fd, int writable, struct lf_flags **out)
 	return 0;
 }
 
-struct lf_flags *lf_flags_map(int dirfd, int writable, int *rc)
+static struct lf_flags *try_to_map(int dirfd, int writable, int *rc)
 {
 	struct lf_flags *flags = NULL;
 	int fd = open_table(dirfd, writable);
@@ -104,6 +104,17 @@ struct lf_flags *lf_flags_map(int dirfd, int writable, int *rc)
 	}
 	*rc = map_table(fd, writable, &flags);
 	(void)lf_sys_close(fd);
+	return flags;
+}
+
+struct lf_flags *lf_flags_map(int dirfd, int writable, int *rc)
+{
+	struct lf_flags *flags = try_to_map(dirfd, writable, rc);
+
+	/* Of another version of logfold: its processes keep their mapping, new ones get a table of ours. */
+	if (*rc == -EBADMSG && writable &&
+	    lf_sys_unlinkat(dirfd, LF_FLAGS_FILE, 0) == 0)
+		flags = try_to_map(dirfd, writable, rc);
 	return flags;
 }
 
@@ -149,17 +160,28 @@ static int says_so(const struct lf_flags *flags, const struct lf_flags_row *rows
 	return 1;
 }
 
+static void begin_writing(struct lf_flags *flags)
+{
+	uint32_t odd = atomic_load_explicit(&flags->generation, memory_order_relaxed) | 1;
+
+	/* Odd first, and ordered before what is written; pairs with the fence in lf_flags_look_up(). */
+	atomic_store_explicit(&flags->generation, odd, memory_order_relaxed);
+	atomic_thread_fence(memory_order_seq_cst);
+}
+
+static void end_writing(struct lf_flags *flags)
+{
+	/* Release: who sees the even generation sees what was written. */
+	atomic_fetch_add_explicit(&flags->generation, 1, memory_order_release);
+}
+
 int lf_flags_publish(struct lf_flags *flags, const struct lf_flags_row *rows, size_t count)
 {
-	uint32_t next = atomic_load_explicit(&flags->generation, memory_order_relaxed) | 1;
-
 	if (count > LF_FLAGS_ROWS_MAX)
 		return -ENOSPC;
 	if (says_so(flags, rows, count))
 		return 0;
-	/* Odd first, and ordered before the rows; pairs with the fence in lf_flags_look_up(). */
-	atomic_store_explicit(&flags->generation, next, memory_order_relaxed);
-	atomic_thread_fence(memory_order_seq_cst);
+	begin_writing(flags);
 	memset(flags->cells, 0, sizeof(flags->cells));
 	for (size_t i = 0; i < count; i++) {
 		uint32_t at = place_of(&rows[i].id);
@@ -171,9 +193,33 @@ int lf_flags_publish(struct lf_flags *flags, const struct lf_flags_row *rows, si
 		flags->cells[at].verdict = rows[i].verdict;
 	}
 	atomic_store_explicit(&flags->rows, (uint32_t)count, memory_order_relaxed);
-	/* Release: who sees the even generation sees the rows. */
-	atomic_store_explicit(&flags->generation, next + 1, memory_order_release);
+	end_writing(flags);
 	return 0;
+}
+
+void lf_flags_set_defaults(struct lf_flags *flags, uint32_t entries_max, const char *namespace)
+{
+	size_t len = strlen(namespace);
+
+	atomic_store_explicit(&flags->entries_max, entries_max, memory_order_relaxed);
+	if (strcmp(flags->namespace, namespace) == 0 || len > LF_NAMESPACE_MAX)
+		return;
+	begin_writing(flags);
+	memset(flags->namespace, 0, sizeof(flags->namespace));
+	memcpy(flags->namespace, namespace, len);
+	end_writing(flags);
+}
+
+int lf_flags_namespace(const struct lf_flags *flags, char out[LF_NAMESPACE_MAX + 1])
+{
+	uint32_t before = atomic_load_explicit(&flags->generation, memory_order_acquire);
+
+	memcpy(out, flags->namespace, LF_NAMESPACE_MAX);
+	out[LF_NAMESPACE_MAX] = '\0';
+	atomic_thread_fence(memory_order_acquire);
+	/* While it is being written nobody has said anything yet. */
+	return !(before & 1) &&
+	       atomic_load_explicit(&flags->generation, memory_order_relaxed) == before && out[0];
 }
 
 int lf_flags_look_up(const struct lf_flags *flags, const struct lf_id *id, uint64_t namespace_key,

@@ -3,7 +3,8 @@
  * One file, `flags` in the run directory.  The agent that holds the directory's lock writes it;
  * processes map it read-only and look at `generation` on every call.  A process may create the
  * file, empty, when it comes before any agent; whoever creates it first wins (link(2) of a finished
- * temporary), and a writer never replaces it, because processes keep their mapping.
+ * temporary), and a writer never replaces it, because processes keep their mapping; but for one of another
+ * layout, which they do not believe anyway.
  *
  * The writer makes `generation` odd, rewrites the rows, and makes it even again.  A process that
  * sees an odd generation, or a change while it looked, goes on with the verdict it had.  A writer
@@ -22,7 +23,7 @@
 #define LF_FLAGS_FILE "flags"
 
 enum {
-	LF_FLAGS_LAYOUT = 1,
+	LF_FLAGS_LAYOUT = 2,
 	LF_FLAGS_CELLS = 4096,             /* a power of two */
 	LF_FLAGS_ROWS_MAX = LF_FLAGS_CELLS / 2, /* entries with flags at the same time */
 };
@@ -47,11 +48,12 @@ struct lf_flags {
 	_Atomic uint32_t generation;  /* 0 at first; odd while the rows are being rewritten */
 	_Atomic uint32_t rows;        /* how many cells are in use: 0 lets a process skip the look-up */
 	_Atomic uint32_t entries_max; /* entries of one process; 0: LF_ENTRIES_DEFAULT */
-	uint32_t reserved[9];
+	uint32_t reserved[7];
+	char namespace[LF_NAMESPACE_MAX + 8]; /* of a process that names none; empty: the default */
 	struct lf_flags_cell cells[LF_FLAGS_CELLS];
 };
 _Static_assert(sizeof(struct lf_flags_cell) == 32, "shared layout changed: raise LF_FLAGS_LAYOUT");
-_Static_assert(sizeof(struct lf_flags) == 64 + 32 * LF_FLAGS_CELLS, "shared layout changed");
+_Static_assert(sizeof(struct lf_flags) == 128 + 32 * LF_FLAGS_CELLS, "shared layout changed");
 
 struct lf_flags_row {
 	struct lf_id id;
@@ -71,6 +73,12 @@ void lf_flags_unmap(struct lf_flags *flags);
 /* The agent: replaces all rows, unless the table says just that already.  -ENOSPC above LF_FLAGS_ROWS_MAX, and then nothing is changed. */
 LF_MUST_CHECK int lf_flags_publish(struct lf_flags *flags, const struct lf_flags_row *rows,
                                    size_t count);
+
+/* The agent: what a process that starts from now on shall take where it is told nothing else. */
+void lf_flags_set_defaults(struct lf_flags *flags, uint32_t entries_max, const char *namespace);
+
+/* A process: the namespace to take when it is given none; 0 when nobody said. */
+int lf_flags_namespace(const struct lf_flags *flags, char out[LF_NAMESPACE_MAX + 1]);
 
 /* A process: the verdict on an entry, with the generation it belongs to in *generation.  Returns a
  * negative errno (-EAGAIN) when the table is being rewritten. */

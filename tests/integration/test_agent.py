@@ -110,6 +110,17 @@ class TestLife:
         assert [e["countTotal"] for e in overflow] == [52 - 16]
         assert one.health()["maps"]["overflow"] == 52 - 16
 
+    def test_a_process_that_names_no_namespace_is_in_that_of_the_file(self, agent, chatter, tmp_path):
+        one = agent(agent={"namespace": "shop"})
+        one.host(chatter, "format", tmp_path / "a", 10)
+        one.host(chatter, "format", tmp_path / "b", 5, namespace="other")
+        one.settled(15)
+        assert {namespace for namespace, _ in one.counts()} == {"shop", "other"}
+        one.reload(agent={"namespace": "store"})
+        wait_until(lambda: "read again" in one.said(), "the file is in force")
+        one.host(chatter, "format", tmp_path / "c", 1)
+        wait_until(lambda: "store" in {namespace for namespace, _ in one.counts()}, "the new one")
+
     def test_idle_it_makes_next_to_no_use_of_the_cpu(self, agent, mongo, redis):
         one = agent(mongo=mongo, redis=redis, agent={"drain_interval_ms": 1000,
                                                      "flush_interval_ms": 1000})

@@ -133,3 +133,33 @@ Test(flags, a_file_that_is_no_table_is_refused)
 	cr_assert_null(lf_flags_map(dirfd, 0, &rc));
 	cr_assert_eq(rc, -EBADMSG);
 }
+
+Test(flags, a_table_of_another_version_is_replaced_by_the_agent_and_by_nobody_else)
+{
+	int rc, dirfd = new_dir();
+	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
+
+	flags->layout++;
+	cr_assert_null(lf_flags_map(dirfd, 0, &rc));
+	cr_assert_eq(rc, -EBADMSG);
+	cr_assert_not_null(lf_flags_map(dirfd, 1, &rc));
+	cr_assert_not_null(lf_flags_map(dirfd, 0, &rc));
+	cr_assert_eq(rc, 0);
+}
+
+Test(flags, a_process_takes_the_namespace_that_the_agent_says)
+{
+	char namespace[LF_NAMESPACE_MAX + 1];
+	int rc, dirfd = new_dir();
+	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
+
+	cr_assert_not(lf_flags_namespace(flags, namespace));
+	lf_flags_set_defaults(flags, 0, "shop");
+	cr_assert(lf_flags_namespace(flags, namespace));
+	cr_assert_str_eq(namespace, "shop");
+	lf_flags_set_defaults(flags, 0, "a");
+	cr_assert(lf_flags_namespace(flags, namespace));
+	cr_assert_str_eq(namespace, "a");
+	lf_flags_set_defaults(flags, 0, "");
+	cr_assert_not(lf_flags_namespace(flags, namespace));
+}
