@@ -1,9 +1,12 @@
 """The README against the tree."""
 
+import os
 import re
+import signal
 import subprocess
 
-from conftest import ROOT
+from conftest import DEADLINE_S, ROOT, wait_until
+from servers_mongo import free_port
 
 
 def sources():
@@ -41,3 +44,36 @@ def test_the_two_commands_are_targets_of_the_makefile():
     for command in ("make demo", "make test"):
         assert command in readme
         assert f"\n{command.split()[1]}:" in makefile
+
+
+def test_the_five_commands_end_in_a_query(logfold, build, tmp_path):
+    """As they stand there, but for the port, the build that is here already, and the wait."""
+    text = (ROOT / "README.md").read_text().split("<!-- five commands -->")[1].split("<!--")[0]
+    port = str(free_port())
+    script = text.replace("27017", port).replace("make deps build && ", "")
+    script = script.replace("$PWD/.build/plain", str(build)).replace("$PWD/mongo.toml",
+                                                                     f"{tmp_path}/mongo.toml")
+    script = script.replace(">mongo.toml", f">{tmp_path}/mongo.toml")
+    script = script.replace("enabled = true", f'enabled = true\\nuri = "mongodb://127.0.0.1:{port}"')
+    assert script.count(port) == 3
+    *start, run, query, rest = script.strip().splitlines()
+    query = query.strip().removeprefix("sleep 3; ") + rest
+    # What make test-deps built is of the person who runs the tests.
+    cache = os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
+    job = subprocess.Popen(["bash", "-c", "\n".join(start) + "\nwait"], cwd=ROOT,
+                           env=logfold.environment({"XDG_CACHE_HOME": cache}), start_new_session=True)
+    try:
+        wait_until((logfold.run_dir / "control").exists, "the agent is there")
+        ran = subprocess.run(["bash", "-c", start[0] + "\n" + run], cwd=ROOT, capture_output=True,
+                             text=True, env=logfold.environment(), timeout=DEADLINE_S)
+        assert ran.returncode == 0 and "1000 calls" in ran.stderr, ran.stderr
+
+        def answer():
+            return subprocess.run(["bash", "-c", query], capture_output=True, text=True, cwd=ROOT,
+                                  env=os.environ | {"PATH": f"/usr/bin:{os.environ['PATH']}"},
+                                  timeout=DEADLINE_S).stdout
+
+        wait_until(lambda: "{'countTotal': 1000, 'messageTemplate': 'request %Lg served'}" in answer(), answer)
+    finally:
+        os.killpg(job.pid, signal.SIGTERM)
+        job.wait(timeout=DEADLINE_S)
