@@ -22,13 +22,12 @@ SYSCONFDIR ?= /etc
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wcast-align -Wimplicit-fallthrough
+# ThreadSanitizer does not follow fences, says gcc: those of the flags table guard what no race program
+# shares.
+WARNINGS += $(if $(filter thread,$(SANITIZE)),-Wno-tsan)
 CFLAGS ?= -O2 -g
 BASE := -std=gnu11 -D_GNU_SOURCE -Iinclude -I. $(WARNINGS) $(if $(WERROR),-Werror) \
 	-ffunction-sections -fdata-sections -fno-strict-aliasing
-
-# gcc warns that ThreadSanitizer does not follow fences: those of the flags table guard what no race
-# program shares.
-WARNINGS += $(if $(filter thread,$(SANITIZE)),-Wno-tsan)
 
 # The hook lives in programs that we did not build, so its objects never carry a sanitizer.
 FLAGS_exe := -fPIE $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
