@@ -39,6 +39,7 @@ struct lf_drain_stranger {
 struct lf_drain_segment {
 	char name[LF_SEGMENT_NAME_MAX];
 	struct lf_process_id owner;
+	int watch; /* lf_owner_has_died()'s */
 	struct lf_reader *reader; /* NULL before the first reading */
 	struct lf_counters drained;
 	enum lf_drain_work work;

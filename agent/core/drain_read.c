@@ -19,6 +19,7 @@ void lf_drain_refuse(struct lf_drain *drain, struct lf_drain_segment *segment, c
 	segment->refused = true;
 	segment->work = LF_WORK_NONE;
 	lf_drain_release(drain, segment);
+	lf_owner_unwatch(&segment->watch);
 	if (segment->reader)
 		lf_reader_rest(segment->reader);
 	lf_drain_quarantine(drain, segment->name, reason);
@@ -118,8 +119,9 @@ static bool read_all(struct lf_drain *drain, struct lf_drain_segment *segment, b
 			remove_unborn(drain, segment);
 		return false;
 	}
-	*dead = rc == 0 && lf_owner_is_dead(&drain->host, &segment->owner,
-	                                    lf_reader_header(segment->reader).pid_namespace);
+	*dead = rc == 0 && lf_owner_has_died(&drain->host, &segment->owner,
+	                                     lf_reader_header(segment->reader).pid_namespace,
+	                                     &segment->watch);
 	/* Between the first reading and its death it may have counted more. */
 	if (*dead) {
 		lf_drain_reach(drain, LF_DRAIN_FOUND_DEAD);

@@ -59,6 +59,7 @@ struct lf_drain_segment *lf_drain_learn(struct lf_drain *drain, const char *name
 	segment = calloc(1, sizeof(*segment));
 	if (!segment)
 		return NULL;
+	segment->watch = -1;
 	(void)strcpy(segment->name, name);
 	memmove(drain->segments + at + 1, drain->segments + at,
 	        (drain->count - at) * sizeof(*drain->segments));
@@ -79,6 +80,7 @@ void lf_drain_forget(struct lf_drain *drain, bool (*is_over)(const struct lf_dra
 			continue;
 		}
 		lf_drain_release(drain, segment);
+		lf_owner_unwatch(&segment->watch);
 		lf_reader_free(segment->reader);
 		lf_counters_fini(&segment->drained);
 		free(segment);

@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,4 +80,51 @@ bool lf_owner_is_dead(const struct lf_host *host, const struct lf_process_id *ow
 	if (pid_namespace == 0 || pid_namespace != host->pid_namespace)
 		return false; /* its process id means nothing to us */
 	return owner->pid > 0 && owner->pid <= INT32_MAX && process_is_dead(owner);
+}
+
+void lf_owner_unwatch(int *watch)
+{
+	if (*watch >= 0)
+		(void)close(*watch);
+	*watch = -1;
+}
+
+/* The other half is for those who cannot do without. */
+static bool is_one_too_many(int fd)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || (rlim_t)fd >= limit.rlim_cur / 2;
+}
+
+static void begin_watch(const struct lf_process_id *owner, int *watch)
+{
+	*watch = pidfd_open((pid_t)owner->pid, 0);
+	if (*watch >= 0 && is_one_too_many(*watch))
+		lf_owner_unwatch(watch);
+}
+
+/* True only when it is certain. */
+static bool is_seen_alive(int watch)
+{
+	struct pollfd fd = { watch, POLLIN, 0 };
+
+	return watch >= 0 && poll(&fd, 1, 0) == 0;
+}
+
+bool lf_owner_has_died(const struct lf_host *host, const struct lf_process_id *owner,
+                       uint64_t pid_namespace, int *watch)
+{
+	bool dead;
+
+	if (is_seen_alive(*watch))
+		return false;
+	lf_owner_unwatch(watch);
+	/* Before it is looked at: what is found alive then is what is watched, whoever gets its id later. */
+	if (pid_namespace != 0 && pid_namespace == host->pid_namespace)
+		begin_watch(owner, watch);
+	dead = lf_owner_is_dead(host, owner, pid_namespace);
+	if (dead)
+		lf_owner_unwatch(watch);
+	return dead;
 }

@@ -21,6 +21,13 @@ void lf_host_read(struct lf_host *out);
 bool lf_owner_is_dead(const struct lf_host *host, const struct lf_process_id *owner,
                       uint64_t pid_namespace);
 
+/* The same, for an owner that is asked for again and again.  *watch, -1 at first, is from then on a
+ * descriptor that knows of its end, so that most answers take one call; not where the process has half of
+ * its descriptors open already.  It is released when the answer is true, or by lf_owner_unwatch(). */
+bool lf_owner_has_died(const struct lf_host *host, const struct lf_process_id *owner,
+                       uint64_t pid_namespace, int *watch);
+void lf_owner_unwatch(int *watch);
+
 /* Whether the segment was made before the machine was last started. */
 bool lf_owner_is_of_another_boot(const struct lf_host *host, const struct lf_process_id *owner);
 

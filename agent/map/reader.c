@@ -214,31 +214,46 @@ static int check_header(const struct lf_segment *header, struct lf_error *err)
 	return 0;
 }
 
-static int read_header(struct lf_reader *reader, struct lf_error *err)
+/* Once: then the header is whole. */
+static int read_magic(const struct lf_reader *reader, struct lf_error *err)
 {
-	struct lf_segment header;
 	uint64_t magic = 0;
 	int rc;
 
-	if (reader->st.st_size == 0)
-		return -EAGAIN;
+	if (reader->header.magic == LF_SEGMENT_MAGIC)
+		return 0;
 	rc = read_exactly(reader, &magic, sizeof(magic), offsetof(struct lf_segment, magic), err);
 	if (rc < 0)
 		return rc;
 	if (magic == 0)
-		return reader->chunks ? bad("its header was wiped out", err) : -EAGAIN;
+		return -EAGAIN;
 	if (magic != LF_SEGMENT_MAGIC)
 		return bad("it does not begin like a segment", err);
 	/* Pairs with the owner's release of the magic: the rest is read after it. */
 	atomic_thread_fence(memory_order_acquire);
-	rc = read_exactly(reader, &header, sizeof(header), 0, err);
+	return 0;
+}
+
+static int read_header(struct lf_reader *reader, struct lf_error *err)
+{
+	struct lf_segment header;
+	int rc;
+
+	if (reader->st.st_size == 0)
+		return -EAGAIN;
+	rc = read_magic(reader, err);
+	if (rc == 0)
+		rc = read_exactly(reader, &header, sizeof(header), 0, err);
+	if (rc == 0 && header.magic != LF_SEGMENT_MAGIC)
+		rc = bad("its header was wiped out", err);
 	if (rc == 0)
 		rc = check_header(&header, err);
 	if (rc < 0)
 		return rc;
 	reader->header = header;
 	/* The file grows before `chunks` does, so its size is looked at after `chunks`. */
-	rc = check_file(reader, err);
+	if ((off_t)header.chunks * LF_CHUNK_BYTES > reader->st.st_size)
+		rc = check_file(reader, err);
 	if (rc == 0 && (off_t)header.chunks * LF_CHUNK_BYTES > reader->st.st_size)
 		rc = bad("it is shorter than its chunks", err);
 	if (rc == 0 && header.chunks < reader->chunks)
