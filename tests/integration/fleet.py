@@ -67,9 +67,12 @@ class Agent:
                 keys = QUICK.get(name, {}) | given.get(name, {})
                 out.write(f"[{name}]\n" + "".join(f"{k} = {toml(v)}\n" for k, v in keys.items()))
 
-    def start(self):
+    def launch(self):
         with self._log.open("ab") as log:
             self.process = self._logfold.start("agent", "-c", self.file, stderr=log, stdout=log)
+
+    def start(self):
+        self.launch()
         wait_until(self._answers, "the agent answers")
         return self
 
