@@ -261,9 +261,11 @@ class Round:
         return stores, entries, shares, cached
 
     def flags_agree(self):
+        """A store need not know an entry that others count in, unless its flags say something."""
         stores, entries, _, cached = self.look()
-        return all(flags(store) == flags(entries) for store in stores) and \
-            flags(cached) == flags(entries)
+        wanted, plain = flags(entries), (True,) * len(FLAGS)
+        return flags(cached) == wanted and all(
+            store.get(key, plain) == wanted[key] for store in map(flags, stores) for key in wanted)
 
     def differences(self):
         stores, entries, shares, cached = self.look()
