@@ -213,6 +213,13 @@ static bool (*accepts)(void *arg, uid_t uid, const char *namespace);
 static uint64_t expected;
 static unsigned sentences;
 static const char *part;
+static struct lf_segment *to_be_renamed; /* between the two drains */
+
+static void rename_namespace(void)
+{
+	if (to_be_renamed)
+		(void)strcpy(to_be_renamed->namespace, "bank");
+}
 
 /* Drains twice; 0 when the store has what is expected, and as much was told. */
 static int drain(void)
@@ -232,8 +239,10 @@ static int drain(void)
 		rc = lf_rundir_lock(dir, &err);
 	if (rc == 0)
 		rc = lf_drain_open(&drained, dir, store, &options, &err);
-	for (int i = 0; rc == 0 && i < 2; i++)
+	for (int i = 0; rc == 0 && i < 2; i++) {
 		rc = lf_drain_run(drained, store, &err);
+		rename_namespace();
+	}
 	if (rc == 0 && (fixture_total(store) != expected || fixture_sentences() != sentences ||
 	                (part && !fixture_said(part))))
 		rc = lf_fail(&err, -1, "%llu counted; %u told: %s", (unsigned long long)fixture_total(store),
@@ -359,6 +368,23 @@ Test(shared, a_segment_with_a_second_name_is_counted_under_neither)
 	cr_assert_eq(as(ALICE, link_own_segment), 0);
 	sentences = 2;
 	part = "other names";
+	cr_assert_eq(as(DAEMON, drain), 0);
+}
+
+Test(shared, who_changes_the_namespace_of_a_segment_does_not_get_into_anothers)
+{
+	struct fixture_segment segment;
+
+	cr_assert_eq(as(DAEMON, share), 0);
+	fixture_segment(&segment, fixture_path("base"), OWNER_LIVES);
+	cr_assert_eq(chown(segment.path, ALICE, DAEMON), 0);
+	cr_assert_eq(chmod(segment.path, 0640), 0);
+	segment.memory->overflow[LF_PASSED] = 7;
+	accepts = only_alices_shop;
+	to_be_renamed = segment.memory;
+	expected = 7;
+	sentences = 1;
+	part = "its namespace changed";
 	cr_assert_eq(as(DAEMON, drain), 0);
 }
 
