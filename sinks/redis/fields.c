@@ -195,14 +195,34 @@ static struct lf_text text_of(const redisReply *reply)
 	return reply->str ? (struct lf_text){ reply->str, reply->len } : (struct lf_text){ "", 0 };
 }
 
+/* The field of that name, looked for from `first` on and around; LF_REDIS_FIELDS: there is none. */
+static int find_field(const char *name, int first)
+{
+	for (int i = 0; i < LF_REDIS_FIELDS; i++) {
+		int field = (first + i) % LF_REDIS_FIELDS;
+
+		if (strcmp(name, names[field]) == 0)
+			return field;
+	}
+	return LF_REDIS_FIELDS;
+}
+
+/* They mostly come in the order in which they were written. */
 static void find_values(const redisReply *reply, struct lf_text values[LF_REDIS_FIELDS])
 {
+	int next = 0;
+
 	for (int i = 0; i < LF_REDIS_FIELDS; i++)
 		values[i] = (struct lf_text){ "", 0 };
-	for (size_t i = 0; i + 1 < reply->elements; i += 2)
-		for (int field = 0; reply->element[i]->str && field < LF_REDIS_FIELDS; field++)
-			if (strcmp(reply->element[i]->str, names[field]) == 0)
-				values[field] = text_of(reply->element[i + 1]);
+	for (size_t i = 0; i + 1 < reply->elements; i += 2) {
+		const char *name = reply->element[i]->str;
+		int field = name ? find_field(name, next) : LF_REDIS_FIELDS;
+
+		if (field == LF_REDIS_FIELDS)
+			continue;
+		values[field] = text_of(reply->element[i + 1]);
+		next = field + 1;
+	}
 }
 
 static void read_counts(const struct lf_text *values, struct lf_entry *entry)
