@@ -255,16 +255,27 @@ static int share_flags(const struct lf_rundir *dir)
 	return fchmodat(dir->fd, LF_FLAGS_FILE, 0644, 0) < 0 ? -errno : 0;
 }
 
+/* Only where it must be: a service that may call no chown(2) has the right group from the start. */
+static int give_to_our_group(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return st.st_gid != getegid() && fchown(fd, (uid_t)-1, getegid()) < 0 ? -errno : 0;
+}
+
 /* The base last: until then nobody else can reach what is in it. */
 static int open_to_all(const struct lf_rundir *dir)
 {
 	int rc = share_flags(dir);
 
+	if (rc == 0)
+		rc = give_to_our_group(dir->segments_fd);
 	if (rc < 0)
 		return rc;
 	/* The kernel drops setgid in silence where the group is not the caller's: then it is not shared. */
-	if (fchown(dir->segments_fd, (uid_t)-1, getegid()) < 0 ||
-	    fchmod(dir->segments_fd, LF_SEGMENTS_SHARED_MODE) < 0)
+	if (fchmod(dir->segments_fd, LF_SEGMENTS_SHARED_MODE) < 0)
 		return -errno;
 	if (!has_shared_segments(dir))
 		return -EPERM;

@@ -40,6 +40,7 @@ class Agent:
         self._notify.bind(self.env["NOTIFY_SOCKET"])
         os.chmod(self.env["NOTIFY_SOCKET"], 0o666)
         self.process = None
+        self.become = as_user(uid) if uid else None  # what happens between fork and exec
 
     def configure(self, **config):
         self.config |= config
@@ -62,7 +63,7 @@ class Agent:
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
                 [self.binary, "agent", "-c", self.file], env=self.env, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, preexec_fn=as_user(self.uid) if self.uid else None)
+                stdout=log, stderr=log, preexec_fn=self.become)
         self.told("READY=1")
         return self
 
