@@ -3,14 +3,26 @@
 
 #include "agent/cli/cli.h"
 #include "agent/config/config.h"
+#include "agent/core/allowed.h"
 #include "agent/core/daemon.h"
+
+/* That the users it names exist here. */
+static int check_users(const struct lf_config *config, struct lf_error *err)
+{
+	const struct lf_strings *namespaces = &config->agent.namespaces;
+	struct lf_allowed *allowed = NULL;
+	int rc = lf_allowed_new(&allowed, namespaces->item, namespaces->count, err);
+
+	lf_allowed_free(allowed);
+	return rc;
+}
 
 /* `file` is NULL for the defaults. */
 static int check(const struct lf_config *config, const char *file)
 {
 	struct lf_error err;
 
-	if (lf_config_check_files(config, &err) < 0) {
+	if (lf_config_check_files(config, &err) < 0 || check_users(config, &err) < 0) {
 		lf_complain("%s", err.text);
 		return LF_EXIT_FAILED;
 	}

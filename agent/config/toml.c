@@ -20,11 +20,15 @@ const char *lf_toml_type_name(enum lf_toml_type type)
 	return names[type];
 }
 
+static const char more[] = "…";
+
 const char *lf_toml_shown(struct lf_text text, char out[LF_TOML_SHOWN_MAX])
 {
-	static const char more[] = "…";
 	size_t i, len, room = LF_TOML_SHOWN_MAX - sizeof(more);
 
+	/* An address may hold a password. */
+	if (text.len > 0 && memmem(text.data, text.len, "://", 3))
+		return strcpy(out, more);
 	len = lf_utf8_escape(text, out, room);
 	for (i = 0; i < len; i++)
 		if ((unsigned char)out[i] < ' ' || out[i] == 0x7f)
@@ -48,9 +52,12 @@ const char *lf_toml_here(const struct lf_toml_cursor *cursor, char out[LF_TOML_S
 {
 	size_t rest = (size_t)(cursor->end - cursor->at);
 	const char *stop = rest > 0 ? memchr(cursor->at, '\n', rest) : NULL;
+	size_t len = stop ? (size_t)(stop - cursor->at) : rest;
 
-	return lf_toml_shown((struct lf_text){ cursor->at, stop ? (size_t)(stop - cursor->at) : rest },
-	                     out);
+	/* It may be the rest of an address. */
+	if (len > 0 && memchr(cursor->at, '@', len))
+		return strcpy(out, more);
+	return lf_toml_shown((struct lf_text){ cursor->at, len }, out);
 }
 
 /* ---- Characters ---- */

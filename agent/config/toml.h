@@ -75,8 +75,8 @@ void lf_toml_free(struct lf_toml *toml); /* NULL is fine */
 /* "a string", "an integer", … */
 const char *lf_toml_type_name(enum lf_toml_type type);
 
-/* Text from a file as it may stand in a one-line sentence: cut, and without control characters.  Returns
- * `out`. */
+/* Text from a file as it may stand in a one-line sentence: cut, without control characters, and no address, in
+ * which a password may stand.  Returns `out`. */
 const char *lf_toml_shown(struct lf_text text, char out[LF_TOML_SHOWN_MAX]);
 
 #endif

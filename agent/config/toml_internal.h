@@ -34,7 +34,7 @@ bool lf_toml_looking_at(const struct lf_toml_cursor *cursor, const char *text);
 void lf_toml_skip_blanks(struct lf_toml_cursor *cursor); /* spaces and tabs */
 LF_MUST_CHECK int lf_toml_skip_comment(struct lf_toml_cursor *cursor);
 
-/* What stands at the cursor, up to the end of the line, for an error. */
+/* What stands at the cursor, up to the end of the line, for an error; but no part of an address. */
 const char *lf_toml_here(const struct lf_toml_cursor *cursor, char out[LF_TOML_SHOWN_MAX]);
 
 /* NULL: there is no such key. */

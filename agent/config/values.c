@@ -102,8 +102,13 @@ static int set_path(struct lf_config *config, const struct lf_key *key, const st
                     struct lf_error *err)
 {
 	struct lf_text path = node->as.string;
+	bool is_good = path.len == 0 || path.data[0] == '/';
 
-	return keep_checked(config, key, path, path.len == 0 || path.data[0] == '/', err);
+	/* Somebody may have written the password in the place of its file. */
+	if (!is_good && strstr(key->name, "password"))
+		return lf_key_wrong(config, key, err, "%s.%s names no file: it takes %s", key->section,
+		                    key->name, key->kind->takes);
+	return keep_checked(config, key, path, is_good, err);
 }
 
 const struct lf_value_kind lf_value_path = { "an absolute path", LF_TOML_STRING, set_path, print_text };

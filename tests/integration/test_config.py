@@ -128,6 +128,23 @@ def test_check_minds_no_files_of_a_tier_that_is_off(logfold, config):
     assert printed(logfold, "-c", path, "--check") == f"{path}: ok\n"
 
 
+@pytest.mark.parametrize("text", (
+    "[redis] url = 'redis://:geheim@h'\n", "[redis]\nurl = 'redis://:ge'heim@h'\n",
+    "[redis]\nenabled = true url = 'redis://:geheim@h'\n", "[redis]\nurl = redis://:geheim@h\n",
+    "[mongo]\nuri = 'http://u:geheim@h'\n", "[mongo]\n'mongodb://u:geheim@h'\n",
+    "[mongo]\npassword_file = 'geheim'\n"))
+def test_no_complaint_shows_a_password(logfold, config, text):
+    done = logfold("agent", "--check", "-c", str(config(text)))
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert "heim" not in done.stdout + done.stderr
+
+
+def test_check_minds_whether_the_users_exist(logfold, config):
+    done = logfold("agent", "--check", "-c", str(config("[agent]\nnamespaces = ['nobody-knows:shop']\n")))
+    assert done.returncode == 1 and done.stdout == ""
+    assert "there is no user 'nobody-knows'" in done.stderr
+
+
 def test_check_minds_who_can_read_a_password_and_keeps_it_to_itself(logfold, config):
     password = config("geheim\n", "password")
     path = config(f"[redis]\nenabled = true\npassword_file = '{password}'\n")
