@@ -36,8 +36,6 @@ import typing
 
 import pytest
 
-pytest_plugins = ("servers_mongo", "servers_redis", "fleet")
-
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEADLINE_S = 30
 
@@ -232,3 +230,9 @@ def terminal(logfold):
 @pytest.fixture
 def wait_for():
     return wait_until
+
+
+# At the end, as they build upon what stands above.
+from fleet import agent  # noqa: E402, F401
+from servers_mongo import mongo, mongo_server  # noqa: E402, F401
+from servers_redis import redis, redis_cluster, redis_server  # noqa: E402, F401
