@@ -280,7 +280,7 @@ enum lf_sink_result lf_redis_changes(struct lf_sink *sink, lf_sink_changed chang
 	if (result == LF_SINK_DONE)
 		result = ask_for_life(watch, err);
 	if (result == LF_SINK_DONE)
-		result = lf_redis_receive(watch->connection, err);
+		result = hear(watch, changed, arg, err); /* sends, and must not keep what came meanwhile */
 	if (result != LF_SINK_DONE)
 		stop(watch);
 	return result;
