@@ -47,6 +47,11 @@ static struct lf_mongo_lookup *lookup_new(const mongoc_host_list_t *host)
 	lookup->question.ar_name = lookup->name;
 	lookup->question.ar_service = lookup->port;
 	lookup->question.ar_request = &lookup->hints;
+	/* An address in figures is known at once, and no thread of libc's has to be started for it. */
+	lookup->hints.ai_flags = AI_NUMERICHOST;
+	if (getaddrinfo(lookup->name, lookup->port, &lookup->hints, &lookup->question.ar_result) == 0)
+		return lookup;
+	lookup->hints.ai_flags = 0;
 	if (getaddrinfo_a(GAI_NOWAIT, list, 1, NULL) == 0)
 		return lookup;
 	bson_free(lookup);
