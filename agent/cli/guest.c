@@ -76,25 +76,26 @@ static bool is_namespace(const char *name)
 	return len > 0 && len <= LF_NAMESPACE_MAX && !name[len];
 }
 
-/* The one that the command's processes will name. */
+/* The one that the command's processes will name; empty: none, then the daemon says which it is. */
 static const char *namespace_of(const struct lf_options *options)
 {
 	const char *inherited = getenv("LOGFOLD_NAMESPACE");
 
 	if (options->namespace)
 		return options->namespace;
-	return is_namespace(inherited) ? inherited : LF_NAMESPACE_DEFAULT;
+	return is_namespace(inherited) ? inherited : "";
 }
 
 static bool be_let_in(struct lf_guest *guest, const struct lf_options *options)
 {
 	char request[LF_RUN_ID_CHARS + LF_NAMESPACE_MAX + 16];
+	const char *namespace = namespace_of(options);
 	struct lf_error err;
 	int rc;
 
 	if (!make_id(guest->id))
 		return false;
-	(void)snprintf(request, sizeof(request), "run %s %s", guest->id, namespace_of(options));
+	(void)snprintf(request, sizeof(request), "run %s%s%s", guest->id, *namespace ? " " : "", namespace);
 	rc = lf_control_ask(guest->dirfd, request, FIND_TIMEOUT_MS, NULL, 0, &err);
 	if (rc == -EREMOTEIO)
 		lf_complain("the agent at '%s' does not take this run (%s): it has an agent of its own",

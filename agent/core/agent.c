@@ -370,6 +370,8 @@ void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms, unsigned e
 	struct lf_error err;
 
 	agent->interval_ms = interval_ms ? (int)interval_ms : LF_DRAIN_INTERVAL_MS;
+	(void)snprintf(agent->namespace, sizeof(agent->namespace), "%s",
+	               namespace ? namespace : LF_NAMESPACE_DEFAULT);
 	if (lf_publish_defaults(agent->dir, entries_max, namespace, &err) < 0)
 		tell_once(agent, &agent->last_flags_trouble, err.text);
 }

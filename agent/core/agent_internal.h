@@ -14,6 +14,7 @@ struct lf_agent {
 	struct lf_reporter reporter;
 	enum lf_agent_place place;
 	int interval_ms;
+	char namespace[LF_NAMESPACE_MAX + 1]; /* of processes that name none */
 	bool observe;
 	bool all_users;
 	bool (*accepts)(void *arg, uid_t uid, const char *namespace);

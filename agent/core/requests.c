@@ -88,7 +88,8 @@ static int request_run(struct lf_agent *agent, const struct lf_control_request *
                        const char *args, FILE *reply, struct lf_error *err)
 {
 	(void)reply;
-	return lf_runs_request_run(agent->runs, lf_agent_accepts, agent, request, args, err);
+	return lf_runs_request_run(agent->runs, agent->namespace, lf_agent_accepts, agent, request,
+	                           args, err);
 }
 
 static int request_report(struct lf_agent *agent, const struct lf_control_request *request,

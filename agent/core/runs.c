@@ -148,7 +148,7 @@ static int no_runs(struct lf_error *err)
 	return lf_fail(err, -ENOTSUP, "this agent counts one run only, its own");
 }
 
-int lf_runs_request_run(struct lf_runs *runs,
+int lf_runs_request_run(struct lf_runs *runs, const char *unnamed,
                         bool (*accepts)(void *arg, uid_t uid, const char *namespace),
                         void *accepts_arg, const struct lf_control_request *request,
                         const char *args, struct lf_error *err)
@@ -158,9 +158,11 @@ int lf_runs_request_run(struct lf_runs *runs,
 
 	if (!runs)
 		return no_runs(err);
-	if (sscanf(args, "%16s %64s%n", id, namespace, &used) != 2 || args[used] ||
+	if (sscanf(args, "%16s%n %64s%n", id, &used, namespace, &used) < 1 || args[used] ||
 	    !lf_run_id_parse(id))
-		return lf_fail(err, -EINVAL, "say: run <id> <namespace>");
+		return lf_fail(err, -EINVAL, "say: run <id> [<namespace>]");
+	if (!namespace[0])
+		(void)snprintf(namespace, sizeof(namespace), "%s", unnamed);
 	if (!accepts(accepts_arg, request->uid, namespace))
 		return lf_fail(err, -EPERM, "it does not count what user %u prints in namespace '%s'",
 		               (unsigned)request->uid, namespace);

@@ -1,6 +1,7 @@
 /* The runs that a daemon counts: each `logfold run` that found it, and wants a summary of its own.
  *
- *   run <id> <namespace>   before the command starts; <id> is 16 hex digits, made at random by the run
+ *   run <id> [<namespace>] before the command starts; <id> is 16 hex digits, made at random by the run;
+ *                          the namespace is the one that its processes name, if they name one
  *   report <id>            when it has ended: what the run counted, as `ls --json` prints it, one entry
  *                          a line and the most frequent first, then {"living":N}: so many of its
  *                          processes have not ended.  The run is over then, and its tally forgotten
@@ -66,8 +67,9 @@ struct lf_runs_place {
 	const struct lf_drain *drain;
 };
 
-/* `accepts` as in lf_drain_options: who is not counted has to have an agent of his own. */
-LF_MUST_CHECK int lf_runs_request_run(struct lf_runs *runs,
+/* `accepts` as in lf_drain_options: who is not counted has to have an agent of his own.  `unnamed` is the
+ * namespace of processes that name none. */
+LF_MUST_CHECK int lf_runs_request_run(struct lf_runs *runs, const char *unnamed,
                                       bool (*accepts)(void *arg, uid_t uid, const char *namespace),
                                       void *accepts_arg, const struct lf_control_request *request,
                                       const char *args, struct lf_error *err);

@@ -162,6 +162,16 @@ class TestWhich:
         assert len(of_agent(logfold, agent)) == 1
 
 
+    def test_a_run_that_names_no_namespace_is_in_the_daemons(self, logfold, agent):
+        agent.stop()
+        agent.config |= {"namespace": "shop", "namespaces": ["shop"]}
+        agent.start()
+        done = run(logfold, "echo", "x")
+        assert list(summed(done.stderr).values()) == [1], done.stderr
+        assert [e["namespace"] for e in logfold.entries("--agent", str(agent.run_dir))] == ["shop"]
+        assert own_directories(logfold) == []
+
+
 class TestDeath:
     """The daemon dies while a command runs: the command does not notice, and no call is lost."""
 
