@@ -57,7 +57,7 @@ static bool read_answer(char *answer,
 bool lf_afar_show(const struct lf_options *options,
                   void (*show)(const struct lf_entry *entry, const char *source))
 {
-	const char *namespace = options->namespace ? options->namespace : LF_NAMESPACE_DEFAULT;
+	const char *namespace = options->namespace ? options->namespace : ""; /* the agent's own */
 	char request[LF_NAMESPACE_MAX + LF_HASH_CHARS + 8], *answer = NULL;
 	struct lf_place place;
 	bool shown;
@@ -66,7 +66,8 @@ bool lf_afar_show(const struct lf_options *options,
 	    lf_place_find(&place, options, NULL) < 0 ||
 	    is_in_store(&place, options->namespace, options->words[0]))
 		return false;
-	(void)snprintf(request, sizeof(request), "find %s %s", namespace, options->words[0]);
+	(void)snprintf(request, sizeof(request), "find %s%s%s", namespace, *namespace ? " " : "",
+	               options->words[0]);
 	shown = lf_place_ask(&place, request, ASK_TIMEOUT_MS, &answer, NULL) == 0 &&
 	        read_answer(answer, show);
 	free(answer);

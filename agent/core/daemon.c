@@ -79,11 +79,18 @@ static int find(struct daemon *daemon, const struct lf_control_request *request,
                 struct lf_error *err)
 {
 	char namespace[LF_NAMESPACE_MAX + 1], hash[LF_HASH_CHARS + 1], more;
-	int rc;
+	int rc, words = sscanf(request->line, "find %64s %32s %c", namespace, hash, &more);
 
-	if (sscanf(request->line, "find %64s %32s %c", namespace, hash, &more) != 2 ||
-	    strlen(hash) != LF_HASH_CHARS)
-		return lf_fail(err, -EINVAL, "say: find <namespace> <hash>");
+	if (words == 1) {
+		words = sscanf(request->line, "find %32s%c", hash, &more) + 1;
+		(void)snprintf(namespace, sizeof(namespace), "%s", daemon->config->agent.namespace);
+	}
+	if (words != 2 || strlen(hash) != LF_HASH_CHARS)
+		return lf_fail(err, -EINVAL, "say: find [<namespace>] <hash>");
+	/* Who may not count there may not read there. */
+	if (!request->may_change && !lf_allowed_is(daemon->allowed, request->uid, namespace))
+		return lf_fail(err, -EPERM, "namespace '%s' is not for user %u", namespace,
+		               (unsigned)request->uid);
 	rc = lf_lookups_begin(daemon->lookups, namespace, hash, request->ticket, err);
 	return rc < 0 ? rc : LF_CONTROL_LATER;
 }

@@ -7,7 +7,7 @@
  * agent's own requests it answers:
  *
  *   health                     lf_health_write()
- *   find <namespace> <hash>    an entry as JSON, from wherever it is known (agent/core/lookup.h); then a
+ *   find [<namespace>] <hash>  an entry as JSON, from wherever it is known (agent/core/lookup.h); then a
  *                              line that says where
  */
 #ifndef LOGFOLD_CORE_DAEMON_H

@@ -226,6 +226,19 @@ class TestApart:
             job.stdout.close()
             assert job.wait(timeout=DEADLINE_S) == 0
 
+    def test_nobody_looks_up_what_is_in_a_namespace_of_others(self, host):
+        host.agent.stop()
+        host.agent.config |= {"namespace": "shop", "namespaces": [f"{ALICE}:shop", "open"]}
+        host.agent.start()
+        host.run(ALICE, "--", "echo", "secret")
+        hash = subprocess.run(["sqlite3", host.agent.store, "SELECT hash FROM entries"], text=True,
+                              capture_output=True, timeout=DEADLINE_S).stdout.strip()
+        for request in (f"find shop {hash}", f"find {hash}"):
+            assert host.agent.ask(request, BOB) == ("error namespace 'shop' is not for user 4322", "")
+            assert '"secret"' in host.agent.ask(request, ALICE)[1]
+            assert '"secret"' in host.agent.ask(request)[1]
+        assert '"secret"' in host.user(ALICE, host.binary, "show", "--json", hash).stdout
+
     def test_no_user_reads_lists_or_removes_what_another_counted(self, host):
         host.agent.kill()
         host.hooked(ALICE, "sh", "-c", "echo secret")
