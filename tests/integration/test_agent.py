@@ -6,7 +6,9 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
+import time
 
 import pytest
 from fleet import in_mongo, in_redis
@@ -235,6 +237,8 @@ class TestNumbers:
 
 
 class TestFlags:
+    ASKED_FOR_LIFE_S = 3   # how often a watched redis is
+
     @pytest.fixture
     def slow(self, chatter, tmp_path):
         """Starts a chatter under an agent that prints when it is told to."""
@@ -274,6 +278,32 @@ class TestFlags:
             client.publish(f"logfold:{NAMESPACE}:flags", entry_hash)
         else:
             mongo.db.entries.update_one({"hash": entry_hash}, {"$set": {"enabled": enabled}})
+
+    def test_flags_that_are_published_in_a_row_are_taken_without_a_poll(self, agent, redis):
+        """Nothing but the messages wakes the agent: one that it left lying would stay there until redis is
+        asked for life."""
+        words = [a + b for a in "abcd" for b in "klmno"]
+        one = agent(redis=redis)
+        one.host("sh", "-c", "for w in $1; do echo worker of $w is done; done", "sh", " ".join(words))
+        agree(one, len(words), redis=redis)
+        one.stop()
+        seldom = 3600 * 1000
+        one.write(redis={"enabled": True, "url": redis.url, "poll_interval_ms": seldom},
+                  agent={"drain_interval_ms": 60000, "flush_interval_ms": seldom})
+        one.start()
+        wait_until(lambda: one.tier("redis")["connected"], "the agent is at the tier")
+        hashes = [entry_hash for _, entry_hash in one.counts()]
+        store = sqlite3.connect(f"file:{one.store}?mode=ro", uri=True, timeout=DEADLINE_S)
+        client = redis.client()
+        for number in range(30):
+            for entry_hash in hashes:
+                client.hset(f"logfold:{NAMESPACE}:entry:{{{entry_hash}}}", "enabled", number % 2)
+                client.publish(f"logfold:{NAMESPACE}:flags", entry_hash)
+                end = time.monotonic() + self.ASKED_FOR_LIFE_S / 2
+                while store.execute("SELECT enabled FROM entries WHERE hash = ?",
+                                    (entry_hash,)).fetchone() != (number % 2,):
+                    assert time.monotonic() < end, f"round {number}: it was not taken"
+        store.close()
 
     @pytest.mark.parametrize("where", ["cli", "redis", "mongo"])
     def test_a_flag_set_anywhere_is_obeyed_on_every_host(self, agent, mongo, redis, slow, where):
