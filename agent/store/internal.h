@@ -64,6 +64,8 @@ struct lf_store {
 	bool minted;
 	bool old_schema; /* read-only, and made before there were shares */
 	uint64_t sequence; /* that the transaction will have; valid while it lasts */
+	char uuid[LF_UUID_CHARS + 1]; /* the incarnation, as this connection last knew it */
+	int mark_fd; /* -1: there is no note of how far the store was */
 	dev_t dev; /* of the open file; 0 for a store in memory */
 	ino_t ino;
 	ino_t log_ino; /* of its write-ahead log; 0: it had none */
@@ -122,6 +124,14 @@ int lf_store_get_uuid(struct lf_store *store, char out[LF_UUID_CHARS + 1], struc
  * failed. */
 enum { LF_STORE_CHANGED = 1 };
 int lf_store_end(struct lf_store *store, int rc, struct lf_error *err);
+
+/* ---- The note beside the store (store_mark.c) ---- */
+
+/* Mints where the store has been further than it says.  In no transaction. */
+int lf_store_check_mark(struct lf_store *store, struct lf_error *err);
+
+/* After a commit. */
+void lf_store_write_mark(const struct lf_store *store);
 
 /* ---- Shares (store_shares.c) ---- */
 

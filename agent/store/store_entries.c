@@ -28,7 +28,11 @@ int lf_store_commit(struct lf_store *store, struct lf_error *err)
 {
 	int rc = lf_store_set_number(store, "drainSequence", store->sequence, err);
 
-	return rc < 0 ? rc : lf_store_do(store, LF_SQL_COMMIT, err);
+	if (rc == 0)
+		rc = lf_store_do(store, LF_SQL_COMMIT, err);
+	if (rc == 0)
+		lf_store_write_mark(store);
+	return rc;
 }
 
 void lf_store_rollback(struct lf_store *store)

@@ -150,7 +150,11 @@ static int begin_new(struct lf_store *store, uint64_t sequence, const char *reas
 	(void)sqlite3_bind_int64(statement, 3, (int64_t)sequence);
 	lf_store_bind(statement, 4, reason);
 	rc = lf_store_run(store, statement, err);
-	return rc < 0 ? rc : set_text(store, "incarnation", uuid, err);
+	if (rc == 0)
+		rc = set_text(store, "incarnation", uuid, err);
+	if (rc == 0)
+		memcpy(store->uuid, uuid, sizeof(uuid));
+	return rc;
 }
 
 static int bind_to_file(struct lf_store *store, struct lf_error *err)

@@ -321,6 +321,8 @@ static int open_all(struct lf_store *store, struct lf_error *err)
 		rc = identify_file(store, err);
 	if (rc == 0 && !store->read_only)
 		rc = lf_store_check_binding(store, err);
+	if (rc == 0 && !store->read_only)
+		rc = lf_store_check_mark(store, err);
 	/* Read-only connections have no temporary tables; they do not need this one. */
 	if (rc == 0 && !store->read_only)
 		rc = execute(store, lf_store_tally_sql, err);
@@ -338,6 +340,7 @@ int lf_store_open(struct lf_store **out, const char *path, enum lf_store_flags f
 	if (!store)
 		return lf_fail(err, -ENOMEM, "there is no memory to open store '%s'", path);
 	store->read_only = flags & LF_STORE_READ_ONLY;
+	store->mark_fd = -1;
 	rc = lf_store_real_path(path, store->path, err);
 	/* What was printed is nobody else's business: SQLite has no mode for the files it makes. */
 	mask = umask(0077);
@@ -358,6 +361,8 @@ void lf_store_close(struct lf_store *store)
 	for (unsigned i = 0; i < LF_SQL_COUNT; i++)
 		(void)sqlite3_finalize(store->statements[i]);
 	(void)sqlite3_close(store->db);
+	if (store->mark_fd >= 0)
+		(void)close(store->mark_fd);
 	free(store);
 }
 

@@ -229,8 +229,29 @@ class TestNumbers:
         for name in ("stamp", "lock"):
             (one.run_dir / name).unlink(missing_ok=True)
         one.start()
+        one.host(chatter, "format", tmp_path / "c", 7)
+        wait_until(lambda: list(in_mongo(mongo).values()) == [157],
+                   lambda: f"{in_mongo(mongo)} to be 157; {one.said()}")
+        assert len(mongo.db.counts.distinct("incarnation")) == 2
+
+    def test_a_tier_knows_that_a_store_was_set_back_together_with_all_beside_it(
+            self, agent, mongo, chatter, tmp_path):
+        one = agent(mongo=mongo, agent={"drain_interval_ms": 2000})
+        one.host(chatter, "format", tmp_path / "a", 100)
+        agree(one, 100, mongo)
+        one.stop()
+        backup = {path: path.read_bytes() for path in one.folder.glob("entries.db*")}
+        one.start()
+        one.host(chatter, "format", tmp_path / "b", 50)
+        agree(one, 150, mongo)
+        one.stop()
+        for path, content in backup.items():
+            path.write_bytes(content)
+        for name in ("stamp", "lock"):
+            (one.run_dir / name).unlink(missing_ok=True)
+        one.start()
         # Only MongoDB knows: what is counted before it was asked counts for the old incarnation.
-        wait_until(lambda: "was set back" in one.said(), lambda: f"it is told: {one.said()}")
+        wait_until(lambda: "was set back" in one.said(), lambda: f"MongoDB tells: {one.said()}")
         one.host(chatter, "format", tmp_path / "c", 7)
         wait_until(lambda: list(in_mongo(mongo).values()) == [157],
                    lambda: f"{in_mongo(mongo)} to be 157; {one.said()}")
