@@ -24,7 +24,8 @@ enum lf_drain_admission {
 /* Somebody else than the agent's own user and root. */
 struct lf_drain_user {
 	uid_t uid;
-	unsigned segments, quarantined;
+	unsigned names; /* of his files that are in the table, admitted or not */
+	unsigned segments, quarantined, waiting;
 	uint64_t bytes;
 	bool told;
 	struct lf_drain_user *next;
@@ -53,6 +54,7 @@ struct lf_drain_segment {
 	bool of_asked_run; /* lf_drain_living()'s own */
 	enum lf_drain_admission admission;
 	char namespace[LF_NAMESPACE_MAX + 1]; /* that was asked for; it does not change */
+	struct lf_drain_user *named; /* whose name it is in the table; NULL: not of a stranger */
 	struct lf_drain_user *user; /* NULL: not of a stranger, or not counted among his */
 	uint64_t bytes;             /* as they were added to the user's */
 };
@@ -83,6 +85,8 @@ void lf_drain_quarantine(struct lf_drain *drain, const char *name, const char *r
 
 /* drain_table.c: the segments that are known */
 struct lf_drain_segment *lf_drain_find(struct lf_drain *drain, const char *name);
+/* The same, also when the file is there, but too many were listed. */
+struct lf_drain_segment *lf_drain_find_file(struct lf_drain *drain, const char *name);
 /* NULL without memory. */
 struct lf_drain_segment *lf_drain_learn(struct lf_drain *drain, const char *name);
 /* Takes those off the table that `is_over` says yes to. */
@@ -92,12 +96,19 @@ int lf_drain_list(struct lf_drain *drain, struct lf_error *err);
 
 /* drain_users.c: what many users may do in one directory */
 void lf_drain_users_close(struct lf_drain *drain);
+/* Whether a file that is new in the directory is looked at at all: else its name is not kept either. */
+bool lf_drain_takes_name(struct lf_drain *drain, const char *name, struct lf_drain_user **owner);
+void lf_drain_keep_name(struct lf_drain *drain, struct lf_drain_segment *segment,
+                        struct lf_drain_user *owner);
+void lf_drain_drop_name(struct lf_drain *drain, struct lf_drain_segment *segment);
 /* Whether the segment's file, as it is now, fits into what its owner may have; tells once. */
 bool lf_drain_admits(struct lf_drain *drain, struct lf_drain_segment *segment);
 /* It is no longer there, or no longer looked at. */
 void lf_drain_release(struct lf_drain *drain, struct lf_drain_segment *segment);
 /* Whether another broken file of this owner is kept and told; else it is to be removed. */
 bool lf_drain_keeps_quarantined(struct lf_drain *drain, const char *name);
+/* Whether it is told what is wrong with this one for now; not of too many of one user. */
+bool lf_drain_tells_waiting(struct lf_drain *drain, struct lf_drain_segment *segment);
 /* Whether the segment is to be counted, once its header was read; -EBADMSG with the reason when its
  * namespace is another one than before. */
 LF_MUST_CHECK int lf_drain_is_accepted(struct lf_drain *drain, struct lf_drain_segment *segment,

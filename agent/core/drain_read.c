@@ -81,7 +81,7 @@ static struct comparison compare_all(const struct lf_drain *drain,
 static void remove_unborn(struct lf_drain *drain, struct lf_drain_segment *segment)
 {
 	if (lf_reader_had_no_room(segment->reader) && !segment->told)
-		drain->without_room++;
+		drain->without_room += lf_drain_tells_waiting(drain, segment);
 	segment->told = true;
 	if (drain->options.observe_for ||
 	    lf_reader_age_ms(segment->reader, drain->now_ms) < birth_ms)
@@ -101,7 +101,7 @@ static void cannot_read(struct lf_drain *drain, struct lf_drain_segment *segment
 		return;
 	}
 	/* It is tried again at each drain, and told once. */
-	if (!segment->told)
+	if (!segment->told && lf_drain_tells_waiting(drain, segment))
 		lf_say(&drain->options.reporter, "segment '%s/segments/%s' waits: %s",
 		       lf_rundir_path(drain->dir), segment->name, err->text);
 	segment->told = true;

@@ -98,7 +98,7 @@ static int take_watermark(struct takeover *take, struct lf_drain_segment *segmen
 static int take_row(void *arg, const struct lf_segment_row *row)
 {
 	struct takeover *take = arg;
-	struct lf_drain_segment *segment = lf_drain_find(take->drain, row->name);
+	struct lf_drain_segment *segment = lf_drain_find_file(take->drain, row->name);
 
 	if (!segment && strcmp(row->directory, lf_rundir_path(take->drain->dir)) == 0) {
 		/* Its file is gone: known, so that the next drain drops the row. */
@@ -118,7 +118,7 @@ static int take_stamp(struct lf_drain *drain, const struct lf_stamp *stamp, uint
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < stamp->count; i++) {
-		struct lf_drain_segment *segment = lf_drain_find(drain, stamp->segments[i].name);
+		struct lf_drain_segment *segment = lf_drain_find_file(drain, stamp->segments[i].name);
 
 		if (!segment || !segment->listed)
 			continue;

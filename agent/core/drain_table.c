@@ -32,6 +32,19 @@ struct lf_drain_segment *lf_drain_find(struct lf_drain *drain, const char *name)
 	return NULL;
 }
 
+struct lf_drain_segment *lf_drain_find_file(struct lf_drain *drain, const char *name)
+{
+	struct lf_drain_segment *segment = lf_drain_find(drain, name);
+
+	if (segment || !drain->shared ||
+	    faccessat(lf_rundir_segments_fd(drain->dir), name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return segment;
+	segment = lf_drain_learn(drain, name);
+	if (segment)
+		segment->listed = true;
+	return segment;
+}
+
 static int make_room(struct lf_drain *drain)
 {
 	size_t room = drain->room ? 2 * drain->room : 16;
@@ -97,15 +110,21 @@ static bool is_segment_name(const char *name)
 
 static int take_name(struct lf_drain *drain, const char *name)
 {
-	struct lf_drain_segment *segment;
+	struct lf_drain_segment *segment = lf_drain_find(drain, name);
+	struct lf_drain_user *owner = NULL;
 
 	if (strlen(name) >= sizeof(segment->name)) {
 		lf_drain_quarantine(drain, name, "its name is not a segment's");
 		return 0;
 	}
-	segment = lf_drain_learn(drain, name);
-	if (!segment)
-		return -ENOMEM;
+	if (!segment) {
+		if (!lf_drain_takes_name(drain, name, &owner))
+			return 0;
+		segment = lf_drain_learn(drain, name);
+		if (!segment)
+			return -ENOMEM;
+		lf_drain_keep_name(drain, segment, owner);
+	}
 	segment->listed = true;
 	return 0;
 }

@@ -49,6 +49,11 @@ static bool is_stranger(uid_t uid)
 
 /* ---- How much ---- */
 
+static bool too_many_names(const struct lf_drain *drain, const struct lf_drain_user *user)
+{
+	return user->names >= LF_DRAIN_USER_SEGMENTS || drain->all.names >= LF_DRAIN_ALL_SEGMENTS;
+}
+
 static void add(struct lf_drain_user *user, unsigned segments, uint64_t bytes)
 {
 	user->segments += segments;
@@ -108,6 +113,56 @@ bool lf_drain_admits(struct lf_drain *drain, struct lf_drain_segment *segment)
 	add(user, 1, segment->bytes);
 	add(&drain->all, 1, segment->bytes);
 	return true;
+}
+
+bool lf_drain_takes_name(struct lf_drain *drain, const char *name, struct lf_drain_user **owner)
+{
+	struct stat st;
+
+	*owner = NULL;
+	if (!drain->shared ||
+	    fstatat(lf_rundir_segments_fd(drain->dir), name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !is_stranger(st.st_uid))
+		return true;
+	*owner = user_of(drain, st.st_uid);
+	if (!*owner)
+		return false;
+	if (!too_many_names(drain, *owner))
+		return true;
+	tell_too_much(drain, *owner);
+	return false;
+}
+
+void lf_drain_keep_name(struct lf_drain *drain, struct lf_drain_segment *segment,
+                        struct lf_drain_user *owner)
+{
+	segment->named = owner;
+	if (!owner)
+		return;
+	owner->names++;
+	drain->all.names++;
+}
+
+void lf_drain_drop_name(struct lf_drain *drain, struct lf_drain_segment *segment)
+{
+	if (!segment->named)
+		return;
+	segment->named->names--;
+	drain->all.names--;
+	segment->named = NULL;
+}
+
+bool lf_drain_tells_waiting(struct lf_drain *drain, struct lf_drain_segment *segment)
+{
+	struct lf_drain_user *user = segment->named;
+
+	if (!user)
+		return true;
+	if (user->waiting == LF_DRAIN_USER_QUARANTINED)
+		lf_say(&drain->options.reporter,
+		       "user %u has more in '%s/segments' that cannot be read: from here on it is not told",
+		       (unsigned)user->uid, lf_rundir_path(drain->dir));
+	return user->waiting++ < LF_DRAIN_USER_QUARANTINED;
 }
 
 bool lf_drain_keeps_quarantined(struct lf_drain *drain, const char *name)

@@ -261,6 +261,25 @@ class TestApart:
         assert f"user {BOB} goes on" in said
         assert len(said.splitlines()) < 25, said
 
+    def test_thousands_of_files_of_one_user_cost_no_more_than_he_may_have(self, host):
+        boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", "")
+        folder = host.agent.run_dir / "segments"
+        script = ("cd $0; umask 777; i=0; while [ $i -lt 6000 ]; do i=$((i + 1)); "
+                  "printf -v name %s-%d-1-%032x.seg $1 $i $i; : >$name; done")
+        assert host.user(BOB, "bash", "-c", script, folder, boot).returncode == 0
+        host.agent.ask("drain")
+        assert "segments=4096 " in host.agent.ask("status")[0]
+        host.run(ALICE, "--", "echo", "heard")
+        assert list(host.counted().values()) == [1]
+        said = host.agent.log.read_text()
+        assert "more than this agent takes" not in said and f"user {BOB} has more" in said
+        assert len(said.splitlines()) < 25, said
+        for name in os.listdir(folder):
+            os.unlink(folder / name)
+        host.agent.ask("drain")
+        assert "segments=0 " in host.agent.ask("status")[0]
+        assert host.agent.stop().count("\n") < 25
+
     def test_a_directory_that_a_stranger_made_is_not_used(self, host):
         """In /tmp anybody may be first: there no shared directory counts."""
         trap = pathlib.Path(f"/tmp/logfold-{ALICE}")
