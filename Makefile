@@ -251,20 +251,22 @@ install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/include/logfold
 	install -m 755 $(LOGFOLD) $(DESTDIR)$(PREFIX)/bin/logfold
 	install -m 755 $(PRELOAD) $(DESTDIR)$(LIBDIR)/liblogfold-preload.so
-	install -m 755 $(MODULES) $(DESTDIR)$(LIBDIR)/
+	$(if $(MODULES),install -m 755 $(MODULES) $(DESTDIR)$(LIBDIR)/)
 	install -m 644 include/logfold/*.h $(DESTDIR)$(PREFIX)/include/logfold/
 	@[ ! -d $(UNITDIR) ] || $(MAKE) --no-print-directory install-service
 
-# The service, its user, and a configuration for all users where there is none.
+# The service, its user, and a configuration for all users where there is none.  One that is there may
+# hold a password: who may read it is not ours to say.
 CONFIGURED = $(DESTDIR)$(SYSCONFDIR)/logfold/agent.toml
+FOR_ALL_USERS := sed 's|^\#users = "own"|users = "all"|' agent.toml
 .PHONY: install-service
 install-service:
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSUSERSDIR) $(DESTDIR)$(SYSCONFDIR)/logfold
-	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' agent/systemd/logfold.service >$(DESTDIR)$(UNITDIR)/logfold.service
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|; s|/etc/logfold/|$(SYSCONFDIR)/logfold/|' \
+		agent/systemd/logfold.service >$(DESTDIR)$(UNITDIR)/logfold.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/logfold.service
 	install -m 644 agent/systemd/logfold.sysusers $(DESTDIR)$(SYSUSERSDIR)/logfold.conf
-	[ -e $(CONFIGURED) ] || $(LOGFOLD) agent --print-sample | \
-		sed 's|^#users = "own"|users = "all"|' >$(CONFIGURED)
-	chmod 644 $(DESTDIR)$(UNITDIR)/logfold.service $(CONFIGURED)
+	[ -e $(CONFIGURED) ] || { $(FOR_ALL_USERS) >$(CONFIGURED) && chmod 644 $(CONFIGURED); }
 
 .PHONY: uninstall
 uninstall:
@@ -272,6 +274,9 @@ uninstall:
 		$(patsubst $(B)/%,$(DESTDIR)$(LIBDIR)/%,$(MODULES))
 	rm -rf $(DESTDIR)$(PREFIX)/include/logfold
 	rm -f $(DESTDIR)$(UNITDIR)/logfold.service $(DESTDIR)$(SYSUSERSDIR)/logfold.conf
+	@if $(FOR_ALL_USERS) | cmp -s - $(CONFIGURED); then \
+		rm -f $(CONFIGURED) && rmdir --ignore-fail-on-non-empty $(dir $(CONFIGURED)); \
+	elif [ -e $(CONFIGURED) ]; then echo "$(CONFIGURED) was changed and stays"; fi
 
 .PHONY: clean
 clean:

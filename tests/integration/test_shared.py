@@ -361,6 +361,39 @@ class TestService:
         level = re.search(r"exposure level for logfold.service: ([\d.]+)", judged.stdout)
         assert level and float(level[1]) <= 1.9, judged.stdout[-200:]
 
+    @pytest.fixture
+    def make(self, tmp_path):
+        """make(target, …) into a folder of its own, and what is there then: {path: mode}."""
+        def make(*arguments):
+            done = subprocess.run(["make", "-C", ROOT, f"DESTDIR={tmp_path}", "UNITDIR=/usr/lib",
+                                   "SYSCONFDIR=/opt/etc", *arguments], capture_output=True, text=True,
+                                  timeout=10 * DEADLINE_S)
+            assert done.returncode == 0, done.stderr
+            return {str(path.relative_to(tmp_path)): path.stat().st_mode & 0o7777
+                    for path in tmp_path.rglob("*") if path.is_file()}
+        return make
+
+    def test_what_is_installed_fits_together_and_goes_again(self, logfold, make, tmp_path):
+        found = make("install")
+        assert found["usr/lib/logfold.service"] == found["opt/etc/logfold/agent.toml"] == 0o644
+        assert "-c /opt/etc/logfold/agent.toml\n" in (tmp_path / "usr/lib/logfold.service").read_text()
+        installed = tmp_path / "usr/local/bin/logfold"
+        checked = subprocess.run([installed, "agent", "--check", "-c", tmp_path / "opt/etc/logfold/agent.toml"],
+                                 env=logfold.environment(), capture_output=True, timeout=DEADLINE_S)
+        assert checked.returncode == 0, checked.stderr
+        assert make("uninstall") == {}
+        assert "usr/local/bin/logfold" in make("install", "MODULES="), "without a client library"
+
+    def test_a_configuration_that_is_there_stays_and_stays_closed(self, make, tmp_path):
+        configured = tmp_path / "opt/etc/logfold/agent.toml"
+        configured.parent.mkdir(parents=True)
+        configured.write_text("[mongo]\nuri = 'mongodb://u:geheim@h'\n")
+        configured.chmod(0o600)
+        before = configured.read_text()
+        assert make("install")["opt/etc/logfold/agent.toml"] == 0o600
+        assert make("uninstall") == {"opt/etc/logfold/agent.toml": 0o600}
+        assert configured.read_text() == before
+
     def test_the_system_calls_that_it_leaves_are_enough(self, host):
         if not shutil.which("systemd-analyze"):
             pytest.skip("needs systemd-analyze, of the package systemd, to know the service's calls")
