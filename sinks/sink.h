@@ -59,7 +59,7 @@ struct lf_sink_hello {
 	 * that the tier was emptied or is another server, and that it must be told all again. */
 	char epoch[LF_UUID_CHARS + 1];
 	/* The highest sequence that this incarnation ever sent; 0: none is known.  More than the store has
-	 * committed means that the store was set back. */
+	 * committed means that the store was set back; less than it was told, that the tier was. */
 	uint64_t sequence;
 	bool notifies; /* watch() works here: found out by asking */
 };

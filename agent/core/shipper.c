@@ -17,7 +17,7 @@
 enum {
 	TEND_INTERVAL_MS = 500,    /* while there is something to tend */
 	CHANGES_INTERVAL_MS = 300, /* of a tier that tells of changes, but only when it is asked */
-	STORE_RETRY_MS = 1000,
+	GREET_RETRY_MS = 1000,
 	STATE_TIMEOUT_MS = 1000,
 };
 
@@ -30,6 +30,15 @@ static void close_sink(struct lf_shipper *shipper)
 	shipper->greeted = shipper->watching = false;
 }
 
+/* What the thread knows of the store's numbers is no longer true. */
+static void forget_store(struct lf_shipper *shipper)
+{
+	close_sink(shipper);
+	shipper->mark = (struct lf_tier_mark){ .sequence = 0 };
+	lf_hot_fini(&shipper->hot);
+}
+
+/* A store that was set back must not be counted on before the tier is asked what it was told. */
 static int open_store(struct lf_shipper *shipper, struct lf_error *err)
 {
 	int rc = 0;
@@ -38,10 +47,28 @@ static int open_store(struct lf_shipper *shipper, struct lf_error *err)
 	    lf_store_still_there(shipper->store, shipper->at.drain_sequence) == -ESTALE) {
 		lf_store_abandon(shipper->store);
 		shipper->store = NULL;
+		forget_store(shipper);
 	}
 	if (!shipper->store)
 		rc = lf_store_open(&shipper->store, shipper->options.store_path, LF_STORE_WRITE, err);
 	return rc < 0 ? rc : lf_store_incarnation(shipper->store, &shipper->at, err);
+}
+
+bool lf_shipper_look_at_store(struct lf_shipper *shipper)
+{
+	struct lf_incarnation at;
+	struct lf_error err = { "" };
+
+	if (lf_store_incarnation(shipper->store, &at, &err) < 0) {
+		lf_shipper_trouble(shipper, err.text);
+		return false;
+	}
+	if (strcmp(at.uuid, shipper->at.uuid) != 0) {
+		shipper->next_poll_ms = 0;
+		return false;
+	}
+	shipper->at.drain_sequence = at.drain_sequence;
+	return true;
 }
 
 static const char *given(const char *text)
@@ -166,7 +193,8 @@ static bool begin_anew(struct lf_shipper *shipper)
 	return false;
 }
 
-/* Another epoch than at the last flush: the tier knows nothing of us. */
+/* Another epoch than at the last flush: the tier knows nothing of us.  The same, but less than it was told:
+ * somebody brought an older state of it back, or what took over for it had not heard all. */
 static bool compare_epochs(struct lf_shipper *shipper)
 {
 	struct lf_error err = { "" };
@@ -176,17 +204,19 @@ static bool compare_epochs(struct lf_shipper *shipper)
 		lf_shipper_trouble(shipper, err.text);
 		return false;
 	}
-	if (strcmp(shipper->mark.epoch, shipper->hello.epoch) == 0) {
+	if (strcmp(shipper->mark.epoch, shipper->hello.epoch) == 0 &&
+	    shipper->hello.sequence >= shipper->mark.sequence) {
 		/* What was sent behind the mark may be missing there. */
 		shipper->cursor = (struct lf_store_mark){ shipper->mark.sequence, INT64_MAX };
-		shipper->flags_sequence = shipper->mark.sequence;
-		return true;
+		shipper->flags = shipper->cursor;
+	} else {
+		if (shipper->mark.sequence > 0)
+			lf_say(&shipper->options.reporter,
+			       "%s: it was emptied or set back, or is another server than before: it is "
+			       "told all again", shipper->options.name);
+		lf_shipper_forget_all(shipper);
 	}
-	if (shipper->mark.sequence > 0)
-		lf_say(&shipper->options.reporter,
-		       "%s: it was emptied, or is another server than before: it is told all again",
-		       shipper->options.name);
-	lf_shipper_forget_all(shipper);
+	shipper->told = shipper->hello.sequence;
 	return true;
 }
 
@@ -197,9 +227,13 @@ static bool greet(struct lf_shipper *shipper)
 	memcpy(epoch, shipper->hello.epoch, sizeof(epoch));
 	if (!ask(shipper))
 		return false;
+	/* Another agent of the store may have sent since we looked. */
+	if (shipper->hello.sequence > shipper->at.drain_sequence && !lf_shipper_look_at_store(shipper))
+		return false;
 	if (shipper->hello.sequence > shipper->at.drain_sequence)
 		return begin_anew(shipper);
-	if ((!shipper->greeted || strcmp(epoch, shipper->hello.epoch) != 0) && !compare_epochs(shipper))
+	if ((!shipper->greeted || strcmp(epoch, shipper->hello.epoch) != 0 ||
+	     shipper->hello.sequence < shipper->told) && !compare_epochs(shipper))
 		return false;
 	shipper->greeted = true;
 	/* Another agent, or an earlier life of this one, may have died at its sums. */
@@ -232,10 +266,13 @@ static bool watch(struct lf_shipper *shipper)
 static void read_state(struct lf_shipper *shipper)
 {
 	struct lf_sink_state state = { -1, -1 };
+	int timeout = lf_shipper_timeout(shipper);
 	struct lf_error err;
 
+	if (timeout > STATE_TIMEOUT_MS)
+		timeout = STATE_TIMEOUT_MS;
 	if (shipper->options.ops->state &&
-	    shipper->options.ops->state(shipper->sink, &state, STATE_TIMEOUT_MS, &err) != LF_SINK_DONE)
+	    shipper->options.ops->state(shipper->sink, &state, timeout, &err) != LF_SINK_DONE)
 		state = (struct lf_sink_state){ -1, -1 };
 	(void)pthread_mutex_lock(&shipper->lock);
 	shipper->status.used_bytes = state.used_bytes;
@@ -275,16 +312,8 @@ static bool tend(struct lf_shipper *shipper, int64_t now)
 
 static bool flush(struct lf_shipper *shipper, int64_t now)
 {
-	struct lf_incarnation at;
-	struct lf_error err = { "" };
-
 	/* What was just adopted counts, too. */
-	if (lf_store_incarnation(shipper->store, &at, &err) < 0) {
-		lf_shipper_trouble(shipper, err.text);
-		return false;
-	}
-	shipper->at.drain_sequence = at.drain_sequence;
-	if (!lf_shipper_flush_flags(shipper))
+	if (!lf_shipper_look_at_store(shipper) || !lf_shipper_flush_flags(shipper))
 		return false;
 	if (now < shipper->next_flush_ms && !shipper->more)
 		return true;
@@ -325,9 +354,10 @@ static int answer(void *arg, const struct lf_entry *entry, const struct lf_share
 static void look_up(struct lf_shipper *shipper, struct lf_lookup *lookup)
 {
 	struct answering answering = { lookup, false };
-	const char *hashes[] = { lookup->hash };
-	struct lf_sink_query query = { .namespace = lookup->namespace, .hashes = hashes,
-		                       .hashes_count = 1 };
+	/* Who is answered may be gone before the sink has ended. */
+	struct lf_lookup copy = *lookup;
+	const char *hashes[] = { copy.hash };
+	struct lf_sink_query query = { .namespace = copy.namespace, .hashes = hashes, .hashes_count = 1 };
 	struct lf_error err = { "" };
 
 	if (shipper->sink && shipper->greeted)
@@ -359,19 +389,15 @@ static bool prepare(struct lf_shipper *shipper)
 
 	memcpy(uuid, shipper->at.uuid, sizeof(uuid));
 	rc = open_store(shipper, &err);
-	/* A sink speaks for one incarnation. */
-	if (rc == 0 && shipper->sink && strcmp(uuid, shipper->at.uuid) != 0) {
-		close_sink(shipper);
-		shipper->mark = (struct lf_tier_mark){ .sequence = 0 };
-	}
+	/* A sink speaks for one incarnation, and so does a mark. */
+	if (rc == 0 && strcmp(uuid, shipper->at.uuid) != 0)
+		forget_store(shipper);
 	if (rc == 0)
 		rc = look_for_namespaces(shipper, &err);
 	if (rc == 0 && !shipper->sink)
 		rc = open_sink(shipper, &err);
-	if (rc < 0) {
+	if (rc < 0)
 		lf_shipper_trouble(shipper, err.text);
-		shipper->next_flush_ms = lf_clock_ms() + STORE_RETRY_MS;
-	}
 	return rc == 0;
 }
 
@@ -402,7 +428,8 @@ static void work(struct lf_shipper *shipper)
 			fine = lf_shipper_take_changes(shipper);
 		fine = fine && flush(shipper, now);
 		fine = fine && tend(shipper, now);
-		(void)fine;
+		if (fine && shipper->rest_ms <= now)
+			shipper->store_said[0] = '\0';
 	}
 	look_up_all(shipper);
 	count_waiting(shipper);
@@ -413,6 +440,11 @@ static int64_t earliest(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+static int64_t latest(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* Without a change in the store nothing is due but the poll. */
 static int time_to_wait(const struct lf_shipper *shipper, bool woken_early)
 {
@@ -421,7 +453,7 @@ static int time_to_wait(const struct lf_shipper *shipper, bool woken_early)
 	if (!lf_breaker_allows(&shipper->breaker, now))
 		until = shipper->breaker.retry_ms;
 	else if (!shipper->greeted)
-		until = earliest(until, now + STORE_RETRY_MS);
+		until = earliest(until, now + GREET_RETRY_MS);
 	else {
 		if (shipper->more)
 			until = now;
@@ -430,10 +462,11 @@ static int time_to_wait(const struct lf_shipper *shipper, bool woken_early)
 		if (shipper->busy)
 			until = earliest(until, shipper->next_tend_ms);
 		if (shipper->renew_ms)
-			until = earliest(until, shipper->renew_ms);
+			until = earliest(until, latest(shipper->renew_ms, shipper->next_flush_ms));
 		if (shipper->watching && shipper->options.ops->watch_fd(shipper->sink) < 0)
 			until = earliest(until, now + CHANGES_INTERVAL_MS);
 	}
+	until = latest(until, shipper->rest_ms);
 	return until > now ? (int)earliest(until - now, INT32_MAX) : 0;
 }
 
@@ -443,23 +476,29 @@ static bool wait_for_work(struct lf_shipper *shipper, bool woken_early)
 	struct pollfd fds[2] = { { shipper->wake_fd, POLLIN, 0 }, { -1, POLLIN, 0 } };
 	uint64_t count;
 
-	if (shipper->watching)
+	/* What the tier tells is not taken from there before the store can take it. */
+	if (shipper->watching && lf_clock_ms() >= shipper->rest_ms)
 		fds[1].fd = shipper->options.ops->watch_fd(shipper->sink);
 	if (poll(fds, 2, time_to_wait(shipper, woken_early)) < 0)
 		return false;
 	return fds[0].revents && read(shipper->wake_fd, &count, sizeof(count)) == sizeof(count);
 }
 
+static bool has_time(const struct lf_shipper *shipper)
+{
+	return lf_clock_ms() < atomic_load(&shipper->deadline_ms);
+}
+
 /* The last changes, once; a tier that is down is not waited for. */
 static void finish(struct lf_shipper *shipper)
 {
-	if (!lf_breaker_is_open(&shipper->breaker) && prepare(shipper)) {
-		bool fine = shipper->greeted || greet(shipper);
+	if (!lf_breaker_is_open(&shipper->breaker) && has_time(shipper) && prepare(shipper)) {
+		bool fine = (shipper->greeted || greet(shipper)) && lf_shipper_flush_flags(shipper);
 
 		do
 			fine = fine && lf_shipper_flush(shipper);
-		while (fine && shipper->more);
-		while (fine && shipper->busy && lf_clock_ms() < atomic_load(&shipper->deadline_ms)) {
+		while (fine && shipper->more && has_time(shipper));
+		while (fine && shipper->busy && has_time(shipper)) {
 			shipper->next_tend_ms = 0;
 			fine = tend(shipper, lf_clock_ms());
 			if (shipper->busy)

@@ -2,8 +2,8 @@
  * flags.
  *
  * Numbers go out: what changed in the store behind the sequence that the tier was told last is sent as
- * absolute state (sinks/sink.h), batch by batch; a tier that was emptied or replaced (another epoch) is
- * told all again.  Nothing is queued: while the tier is away, what waits is the store itself.  A hot tier
+ * absolute state (sinks/sink.h), batch by batch; a tier that was emptied or replaced (another epoch), or that
+ * has less than it was told, is told all again.  Nothing is queued: while the tier is away, what waits is the store itself.  A hot tier
  * (max_entries > 0) holds only the entries that changed last, among equals the most frequent; they are
  * renewed at half their time to live, and what leaves the set is evicted.
  *

@@ -4,6 +4,8 @@
 #include "agent/core/shipper_internal.h"
 #include "agent/store/clock.h"
 
+enum { STORE_RETRY_MS = 1000 };
+
 int lf_shipper_timeout(const struct lf_shipper *shipper)
 {
 	int64_t timeout = shipper->options.tier->timeout_ms, left;
@@ -14,17 +16,19 @@ int lf_shipper_timeout(const struct lf_shipper *shipper)
 	return left < 1 ? 1 : left < timeout ? (int)left : (int)timeout;
 }
 
-static void tell(struct lf_shipper *shipper, const char *sentence)
+static void tell(const struct lf_shipper *shipper, char said[512], const char *sentence)
 {
-	if (strcmp(shipper->told, sentence) == 0)
+	if (strcmp(said, sentence) == 0)
 		return;
 	lf_say(&shipper->options.reporter, "%s: %s", shipper->options.name, sentence);
-	(void)snprintf(shipper->told, sizeof(shipper->told), "%s", sentence);
+	(void)snprintf(said, 512, "%s", sentence);
 }
 
+/* Without a rest, what is due and fails at once would be tried again at once. */
 void lf_shipper_trouble(struct lf_shipper *shipper, const char *sentence)
 {
-	tell(shipper, sentence);
+	tell(shipper, shipper->store_said, sentence);
+	shipper->rest_ms = lf_clock_ms() + STORE_RETRY_MS;
 	(void)pthread_mutex_lock(&shipper->lock);
 	(void)snprintf(shipper->status.trouble, sizeof(shipper->status.trouble), "%s", sentence);
 	(void)pthread_mutex_unlock(&shipper->lock);
@@ -39,7 +43,7 @@ static void note_success(struct lf_shipper *shipper)
 	if (was_open)
 		lf_say(&shipper->options.reporter, "%s: back again; what it missed is being sent",
 		       shipper->options.name);
-	shipper->told[0] = '\0';
+	shipper->said[0] = '\0';
 }
 
 /* A short failure heals by itself and is no news; one that lasts is, and so is one that no time heals. */
@@ -49,7 +53,7 @@ static void note_failure(struct lf_shipper *shipper, enum lf_sink_result result,
 	lf_breaker_failed(&shipper->breaker, lf_clock_ms());
 	shipper->greeted = shipper->watching = false;
 	if (result == LF_SINK_REJECTED || lf_breaker_is_open(&shipper->breaker))
-		tell(shipper, err->text);
+		tell(shipper, shipper->said, err->text);
 }
 
 bool lf_shipper_took(struct lf_shipper *shipper, enum lf_sink_result result,

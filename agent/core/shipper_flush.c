@@ -6,19 +6,22 @@
 #include "agent/core/shipper_internal.h"
 #include "agent/store/clock.h"
 
-void lf_shipper_forget_all(struct lf_shipper *shipper)
-{
-	shipper->mark = (struct lf_tier_mark){ .sequence = 0 };
-	memcpy(shipper->mark.epoch, shipper->hello.epoch, sizeof(shipper->mark.epoch));
-	shipper->cursor = (struct lf_store_mark){ 0, 0 };
-	shipper->flags_sequence = 0;
-	shipper->hot_sequence = 0;
-	shipper->renew_ms = 0;
-}
-
 static bool is_hot(const struct lf_shipper *shipper)
 {
 	return shipper->options.tier->max_entries > 0;
+}
+
+/* Flags of a hot tier go with its entries; those of others are sent for the sake of who has not heard of
+ * them, which a tier that was emptied does not change. */
+void lf_shipper_forget_all(struct lf_shipper *shipper)
+{
+	shipper->flags = is_hot(shipper) ? (struct lf_store_mark){ shipper->mark.sequence, INT64_MAX } :
+	                                   (struct lf_store_mark){ 0, 0 };
+	shipper->mark = (struct lf_tier_mark){ .sequence = 0 };
+	memcpy(shipper->mark.epoch, shipper->hello.epoch, sizeof(shipper->mark.epoch));
+	shipper->cursor = (struct lf_store_mark){ 0, 0 };
+	shipper->hot_sequence = 0;
+	shipper->renew_ms = 0;
 }
 
 /* Which of the two freezes the numbers is the tier's kind. */
@@ -54,14 +57,17 @@ static bool send_some(struct lf_shipper *shipper, size_t from, size_t count)
 	                            &err);
 
 	adapt(shipper, sent);
+	if (sent && batch.sequence > shipper->told)
+		shipper->told = batch.sequence;
 	shipper->busy |= shipper->options.ops->tend != NULL;
 	return sent;
 }
 
-/* Sends the batch in pieces of what one write may hold, and empties it. */
+/* Sends the batch in pieces of what one write may hold, and empties it.  What was gathered may be of a later
+ * commit than the last look: the tier is told no less than what it is sent. */
 static bool send(struct lf_shipper *shipper)
 {
-	bool sent = true;
+	bool sent = !shipper->batch.count || lf_shipper_look_at_store(shipper);
 	size_t count;
 
 	for (size_t at = 0; sent && at < shipper->batch.count; at += count) {
@@ -82,11 +88,14 @@ static bool store_failed(struct lf_shipper *shipper, int rc, struct lf_error *er
 	return false;
 }
 
-/* All up to `sequence` has been sent.  What cannot be noted now is sent once more later. */
+/* All up to `sequence` has been sent.  What cannot be noted now is sent once more later.  Commits that changed
+ * no entry are not noted, as the tier is not told of them: one that has less than the mark was set back. */
 static void note(struct lf_shipper *shipper, uint64_t sequence)
 {
 	struct lf_error err = { "" };
 
+	if (sequence > shipper->told)
+		sequence = shipper->told;
 	if (shipper->mark.sequence == sequence)
 		return;
 	shipper->mark.sequence = sequence;
@@ -94,36 +103,49 @@ static void note(struct lf_shipper *shipper, uint64_t sequence)
 		lf_shipper_trouble(shipper, err.text);
 }
 
+struct gathering {
+	struct lf_shipper *shipper;
+	struct lf_store_mark at;
+};
+
 /* ---- Flags first ---- */
 
 static int gather_flags(void *arg, const struct lf_store_change *change)
 {
-	struct lf_shipper *shipper = arg;
+	struct gathering *gathering = arg;
+	struct lf_shipper *shipper = gathering->shipper;
 	struct lf_batch_how how = how_to_send(shipper, change);
 
+	gathering->at = (struct lf_store_mark){ change->flags_changed, change->row };
 	how.flags_changed = true;
 	return lf_batch_add(&shipper->batch, change, how);
 }
 
-/* Those beyond one write go with the rest. */
+/* Those beyond one write go with the rest, but where most of the rest is not sent. */
 bool lf_shipper_flush_flags(struct lf_shipper *shipper)
 {
-	uint64_t until = shipper->at.drain_sequence;
+	uint64_t limit = (uint64_t)shipper->options.tier->batch_size, until = shipper->at.drain_sequence;
+	struct gathering gathering = { shipper, shipper->flags };
 	struct lf_error err = { "" };
-	int rc;
+	size_t count;
 
-	if (shipper->flags_sequence == until)
+	if (shipper->flags.changed == until)
 		return true;
-	rc = lf_store_each_flags_changed(shipper->store, shipper->flags_sequence,
-	                                 (uint64_t)shipper->options.tier->batch_size, gather_flags,
-	                                 shipper, &err);
-	if (rc < 0) {
-		lf_batch_clear(&shipper->batch);
-		return store_failed(shipper, rc, &err);
-	}
-	if (!send(shipper))
-		return false;
-	shipper->flags_sequence = until;
+	do {
+		struct lf_store_mark after = gathering.at;
+		int rc = lf_store_each_flags_changed(shipper->store, &after, limit, gather_flags, &gathering,
+		                                     &err);
+
+		if (rc < 0) {
+			lf_batch_clear(&shipper->batch);
+			return store_failed(shipper, rc, &err);
+		}
+		count = shipper->batch.count;
+		if (!send(shipper))
+			return false;
+		shipper->flags = gathering.at;
+	} while (count == limit && is_hot(shipper));
+	shipper->flags = (struct lf_store_mark){ until, INT64_MAX };
 	return true;
 }
 
@@ -131,11 +153,6 @@ bool lf_shipper_flush_flags(struct lf_shipper *shipper)
 
 /* However much there is to send, flags are not kept waiting for longer. */
 enum { SLICE_MS = 300 };
-
-struct gathering {
-	struct lf_shipper *shipper;
-	struct lf_store_mark at;
-};
 
 static int gather(void *arg, const struct lf_store_change *change)
 {
@@ -244,6 +261,10 @@ static int add_left(struct lf_shipper *shipper, const struct lf_hot *hot, struct
 	int rc = lf_store_shares(shipper->store, namespace, hash, &shares, &left.shares_count, err);
 
 	left.shares = shares;
+	/* Somebody took it out of the store: then nobody knows whose numbers they are, and its time will run
+	 * out. */
+	if (rc == -ENOENT)
+		return 0;
 	if (rc == 0)
 		rc = lf_batch_add(&shipper->batch, &left, (struct lf_batch_how){ false, false });
 	free(shares);

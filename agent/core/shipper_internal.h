@@ -50,7 +50,8 @@ struct lf_shipper {
 	struct lf_breaker breaker;
 	struct lf_namespaces namespaces;
 	struct lf_tier_mark mark;       /* as the store has it */
-	uint64_t flags_sequence;        /* flags that changed behind it are to be sent before all else */
+	uint64_t told;                  /* the sequence that the tier is known to have */
+	struct lf_store_mark flags;     /* flags that changed behind it are to be sent before all else */
 	struct lf_store_mark cursor;    /* of a tier that holds all */
 	uint64_t hot_sequence;          /* of a hot one: what changed behind it is to be sent */
 	struct lf_hot_set hot;
@@ -59,8 +60,10 @@ struct lf_shipper {
 	bool more;                      /* the last flush did not come to its end */
 	bool busy;                      /* tend() has more to do */
 	int64_t next_flush_ms, next_poll_ms, next_tend_ms, renew_ms, succeeded_ms;
+	int64_t rest_ms;                /* until then a store that fails is left alone */
 	char writer[LF_WRITER_MAX];
-	char told[512]; /* the sentence that was told last */
+	char said[512];       /* the sentence that was told last */
+	char store_said[512]; /* the same of the store, which the tier's successes do not take back */
 };
 
 /* shipper_call.c: every call to the sink goes through these two, so that none goes unnoticed */
@@ -69,6 +72,10 @@ bool lf_shipper_took(struct lf_shipper *shipper, enum lf_sink_result result,
                      const struct lf_error *err);
 /* A failure of the store, told once. */
 void lf_shipper_trouble(struct lf_shipper *shipper, const char *sentence);
+
+/* Where the store is now; false when it failed, or counts under another incarnation than the sink speaks
+ * for: then all begins anew. */
+bool lf_shipper_look_at_store(struct lf_shipper *shipper);
 
 /* shipper_flush.c: true unless something failed.  Flags that changed go at once, however much else waits: a
  * person may change them again in the tier, and what we send later would undo that. */

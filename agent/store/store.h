@@ -200,8 +200,9 @@ LF_MUST_CHECK int lf_store_each_hot(struct lf_store *store, uint64_t limit,
                                     int (*each)(void *arg, const struct lf_store_change *change),
                                     void *arg, struct lf_error *err);
 
-/* At most `limit` entries whose flags changed behind the sequence, the earliest first. */
-LF_MUST_CHECK int lf_store_each_flags_changed(struct lf_store *store, uint64_t after, uint64_t limit,
+/* The same of the entries whose flags changed, by (flags_changed, row). */
+LF_MUST_CHECK int lf_store_each_flags_changed(struct lf_store *store,
+                                              const struct lf_store_mark *after, uint64_t limit,
                                               int (*each)(void *arg,
                                                           const struct lf_store_change *change),
                                               void *arg, struct lf_error *err);

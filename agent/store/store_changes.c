@@ -98,16 +98,16 @@ int lf_store_each_hot(struct lf_store *store, uint64_t limit,
 	return end_walk(&walk, rc);
 }
 
-int lf_store_each_flags_changed(struct lf_store *store, uint64_t after, uint64_t limit,
+int lf_store_each_flags_changed(struct lf_store *store, const struct lf_store_mark *after,
+				uint64_t limit,
 				int (*each)(void *arg, const struct lf_store_change *change),
 				void *arg, struct lf_error *err)
 {
 	struct walk walk = { .store = store, .each = each, .arg = arg, .err = err, .left = limit };
-	const struct lf_store_mark mark = { after, 0 };
 	int rc = begin_walk(&walk);
 
 	if (rc == 0 && walk.left)
-		rc = run_walk(&walk, LF_SQL_EACH_FLAGS_CHANGED, &mark);
+		rc = run_walk(&walk, LF_SQL_EACH_FLAGS_CHANGED, after);
 	return end_walk(&walk, rc);
 }
 

@@ -200,8 +200,8 @@ static const char *const texts[LF_SQL_COUNT] = {
 	[LF_SQL_EACH_CHANGED] = CHANGE " WHERE e.changed > ?1 ORDER BY e.changed, e.rowid LIMIT ?3",
 	[LF_SQL_EACH_HOT] = CHANGE " ORDER BY e.changed DESC, e.countPassed + e.countMuted"
 			    " + e.countSampled + e.countLimited + e.countFolded DESC, e.rowid LIMIT ?3",
-	[LF_SQL_EACH_FLAGS_CHANGED] = CHANGE " WHERE e.flagsChanged > ?1 AND e.flagsChanged > 0"
-				      " ORDER BY e.flagsChanged, e.rowid LIMIT ?3",
+	[LF_SQL_EACH_FLAGS_CHANGED] = CHANGE " WHERE e.flagsChanged >= ?1 AND e.flagsChanged > 0"
+				      " AND (e.flagsChanged > ?1 OR e.rowid > ?2) ORDER BY e.flagsChanged, e.rowid LIMIT ?3",
 	[LF_SQL_COUNT_CHANGED] = "SELECT count(*) FROM entries WHERE changed > ?1",
 	/* From one to the next in the index, however many entries each has. */
 	[LF_SQL_EACH_NAMESPACE] = "WITH RECURSIVE n(name) AS (SELECT min(namespace) FROM entries UNION ALL"

@@ -27,8 +27,10 @@ static enum lf_sink_result read_lease(struct lf_sink *sink, const char *id, cons
                                       char *text, size_t size, int64_t *number, struct lf_error *err)
 {
 	bson_t *filter = BCON_NEW("_id", BCON_UTF8(id));
+	/* A secondary that lags behind would look like a server that was set back. */
+	mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
 	mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(
-		lf_mongo_collection(sink->mongo, LF_MONGO_LEASES), filter, NULL, NULL);
+		lf_mongo_collection(sink->mongo, LF_MONGO_LEASES), filter, NULL, primary);
 	bson_error_t error = { 0 };
 	const bson_t *document;
 	bson_iter_t value;
@@ -42,6 +44,7 @@ static enum lf_sink_result read_lease(struct lf_sink *sink, const char *id, cons
 	}
 	failed = mongoc_cursor_error(cursor, &error);
 	mongoc_cursor_destroy(cursor);
+	mongoc_read_prefs_destroy(primary);
 	bson_destroy(filter);
 	return failed ? lf_mongo_failed(sink->mongo, "reading its mark", &error, err) : LF_SINK_DONE;
 }
