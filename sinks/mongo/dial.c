@@ -212,16 +212,22 @@ static mongoc_stream_t *secure(struct lf_mongo_dial *dial, const mongoc_host_lis
                                mongoc_stream_t *plain, int timeout_ms)
 {
 	mongoc_ssl_opt_t options = *dial->tls; /* the library wants to write there */
-	mongoc_stream_t *stream = mongoc_stream_tls_new_with_hostname(plain, host->host, &options, 1);
+	mongoc_stream_t *timed = lf_mongo_stream_new(plain, LF_MONGO_STREAM_BELOW_TLS, dial->deadline);
+	mongoc_stream_t *stream = mongoc_stream_tls_new_with_hostname(timed, host->host, &options, 1);
+	struct lf_mongo_deadline whole = *dial->deadline;
 	bson_error_t error = { 0 };
+	bool shaken;
 
 	if (!stream) {
-		mongoc_stream_destroy(plain);
+		mongoc_stream_destroy(timed);
 		tell(dial, LF_SINK_REJECTED, "TLS cannot be set up: are the files of authority, certificate "
 		                             "and key in PEM format, and the key that of the certificate?");
 		return NULL;
 	}
-	if (mongoc_stream_tls_handshake_block(stream, host->host, timeout_ms, &error))
+	lf_mongo_deadline_set(dial->deadline, timeout_ms);
+	shaken = mongoc_stream_tls_handshake_block(stream, host->host, timeout_ms, &error);
+	*dial->deadline = whole;
+	if (shaken)
 		return stream;
 	tell_tls(dial, host, error.message);
 	mongoc_stream_destroy(stream);
@@ -248,7 +254,7 @@ mongoc_stream_t *lf_mongo_dial(const mongoc_uri_t *uri, const mongoc_host_list_t
 	if (stream && dial->tls)
 		stream = secure(dial, host, stream, share_of_time(dial));
 	if (stream)
-		return lf_mongo_stream_new(stream, dial->deadline);
+		return lf_mongo_stream_new(stream, LF_MONGO_STREAM_OF_SERVER, dial->deadline);
 	bson_set_error(error, MONGOC_ERROR_STREAM, MONGOC_ERROR_STREAM_CONNECT, "%s", dial->failure);
 	return NULL;
 }

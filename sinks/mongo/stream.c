@@ -11,6 +11,7 @@ struct stream {
 	mongoc_stream_t base; /* first: the library knows this alone */
 	mongoc_stream_t *inner;
 	struct lf_mongo_deadline *deadline;
+	enum lf_mongo_stream_kind kind;
 	bool answered;
 	bool timed_out;
 };
@@ -88,6 +89,8 @@ static ssize_t stream_readv(mongoc_stream_t *base, mongoc_iovec_t *iov, size_t c
 	if (!shorten(stream, &timeout_ms))
 		return -1;
 	got = waited(stream, mongoc_stream_readv(stream->inner, iov, count, min_bytes, timeout_ms));
+	if (stream->kind == LF_MONGO_STREAM_BELOW_TLS)
+		return got;
 	stream->deadline->answered |= got > 0;
 	if (got > 0 && !stream->answered) {
 		stream->answered = true;
@@ -150,11 +153,6 @@ static int stream_setsockopt(mongoc_stream_t *base, int level, int name, void *v
 	return mongoc_stream_setsockopt(((struct stream *)base)->inner, level, name, value, len);
 }
 
-static mongoc_stream_t *stream_inner(mongoc_stream_t *base)
-{
-	return ((struct stream *)base)->inner;
-}
-
 static bool stream_check_closed(mongoc_stream_t *base)
 {
 	return mongoc_stream_check_closed(((struct stream *)base)->inner);
@@ -174,7 +172,9 @@ static bool stream_should_retry(mongoc_stream_t *base)
 	return !stream->timed_out && mongoc_stream_should_retry(stream->inner);
 }
 
-mongoc_stream_t *lf_mongo_stream_new(mongoc_stream_t *base, struct lf_mongo_deadline *deadline)
+/* It tells nobody of the stream below: the library would poll that one instead, by its own clock. */
+mongoc_stream_t *lf_mongo_stream_new(mongoc_stream_t *base, enum lf_mongo_stream_kind kind,
+                                     struct lf_mongo_deadline *deadline)
 {
 	struct stream *stream = bson_malloc0(sizeof(*stream));
 
@@ -186,7 +186,6 @@ mongoc_stream_t *lf_mongo_stream_new(mongoc_stream_t *base, struct lf_mongo_dead
 		.writev = stream_writev,
 		.readv = stream_readv,
 		.setsockopt = stream_setsockopt,
-		.get_base_stream = stream_inner,
 		.check_closed = stream_check_closed,
 		.poll = stream_poll,
 		.failed = stream_failed,
@@ -194,6 +193,7 @@ mongoc_stream_t *lf_mongo_stream_new(mongoc_stream_t *base, struct lf_mongo_dead
 		.should_retry = stream_should_retry,
 	};
 	stream->inner = base;
+	stream->kind = kind;
 	stream->deadline = deadline;
 	return &stream->base;
 }

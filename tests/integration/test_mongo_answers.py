@@ -1,8 +1,15 @@
 """The MongoDB sink and answers that a test must make up: of a replica set, of change streams, of a server
 that fails in the middle."""
 
+import contextlib
+import socket
+import ssl
+import threading
+import time
+
 import bson
 import pytest
+from certificates import Authority
 from conftest import wait_until
 from fake_mongo import Drop, cursor, fake_mongo  # noqa: F401 (fixture)
 from sink_driver import A, drive, hash_of, record, sink_build  # noqa: F401 (fixtures)
@@ -98,6 +105,63 @@ def test_a_server_that_sends_a_byte_now_and_then_costs_no_more_than_the_timeout(
     for _ in range(2):  # the second while it connects
         said = flush(sink)
         assert said["result"] == "retry" and said["ms"] < TIMEOUT_MS + SLACK_MS, said
+
+
+@pytest.fixture
+def listener():
+    made = []
+
+    def make(serve):
+        """A port whose every connection is served by `serve`, in a thread."""
+        def guarded(peer):
+            with contextlib.suppress(OSError), peer:
+                serve(peer)
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=guarded, args=(made[0].accept()[0],), daemon=True).start()
+
+        made.append(socket.create_server(("127.0.0.1", 0)))
+        threading.Thread(target=accept, daemon=True).start()
+        return made[0].getsockname()[1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_byte_of_the_tls_handshake_now_and_then_costs_no_more_than_the_timeout(listener, drive):  # noqa: F811
+    def serve(peer):
+        peer.sendall(b"\x16\x03\x03\x40\x00")  # a record of 16 KiB, which never comes to its end
+        while True:
+            time.sleep(0.1)
+            peer.sendall(b"\x02")
+
+    sink = drive("mongo", uri=f"mongodb://127.0.0.1:{listener(serve)}/?tls=true", incarnation=A)
+    said = sink.do("hello", timeout=TIMEOUT_MS)
+    assert said["result"] == "retry" and said["ms"] < TIMEOUT_MS + SLACK_MS, said
+
+
+def test_what_the_handshake_took_is_missing_from_the_time_for_the_answer(listener, drive, tmp_path):  # noqa: F811
+    authority = Authority(tmp_path)
+    pair = authority.issue("server")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pair.certificate, pair.key)
+    timeout, shaken = 6000, []
+
+    def serve(peer):
+        time.sleep(0.4 * timeout / 1000)
+        with tls.wrap_socket(peer, server_side=True) as secure:
+            shaken.append(True)
+            while secure.recv(4096):
+                pass
+
+    sink = drive("mongo", uri=f"mongodb://127.0.0.1:{listener(serve)}/?tls=true", incarnation=A,
+                 tls_ca_file=authority.file)
+    said = sink.do("hello", timeout=timeout)
+    assert shaken and said["result"] == "retry", said
+    assert said["ms"] < 1.25 * timeout, said
 
 
 # --- sums -------------------------------------------------------------------------------------------
