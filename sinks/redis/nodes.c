@@ -215,6 +215,11 @@ static void begin_list(struct lf_redis_nodes *nodes)
 static enum lf_sink_result note_slots(struct lf_redis_nodes *nodes, const struct lf_redis_node *from,
                                       const redisReply *reply, struct lf_error *err)
 {
+	/* Another may know more of the cluster than one that was just set up anew. */
+	if (reply->elements == 0)
+		return lf_redis_fail(err, LF_SINK_RETRY,
+		                     "redis at %s belongs to a cluster that has no slots yet",
+		                     from->place.text);
 	begin_list(nodes);
 	for (size_t i = 0; i < reply->elements; i++)
 		if (!note_range(nodes, from, reply->element[i]))
@@ -223,10 +228,6 @@ static enum lf_sink_result note_slots(struct lf_redis_nodes *nodes, const struct
 			                     from->place.text);
 	nodes->cluster = true;
 	forget_unlisted(nodes);
-	if (reply->elements == 0)
-		return lf_redis_fail(err, LF_SINK_RETRY,
-		                     "redis at %s belongs to a cluster that has no slots yet",
-		                     from->place.text);
 	return LF_SINK_DONE;
 }
 

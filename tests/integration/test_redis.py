@@ -441,6 +441,21 @@ def test_a_master_that_is_lost_costs_only_its_own_entries_and_comes_back(redis_c
     assert {entry["countTotal"] for entry in entries(sink).values()} == {5}
 
 
+def test_a_master_that_was_set_up_anew_is_not_asked_where_the_others_are(redis_cluster, connect):
+    sink, hashes = connect(redis_cluster), spread(redis_cluster)
+    first, second, third = redis_cluster.nodes
+    for node in redis_cluster.nodes:
+        node.client().config_set("cluster-require-full-coverage", "no")
+    first.kill()  # that of the URL: the next to be asked is one that knows no cluster any more
+    second.client().flushall()
+    second.client().execute_command("CLUSTER", "RESET", "HARD")
+    assert sink.hello().result == "retry"
+    sink.record(hash=hashes[first], share={ONE: (4, 0, 0, 0, 0)})
+    sink.record(hash=hashes[third], share={ONE: (4, 0, 0, 0, 0)})
+    assert sink.flush().result == "retry"
+    assert third.client().hget(key_of(hashes[third]), "countTotal") == "4"
+
+
 def test_a_frozen_master_does_not_keep_the_others_from_theirs(redis_cluster, connect):
     sink, hashes = connect(redis_cluster), spread(redis_cluster)
     for hash in hashes.values():
