@@ -9,6 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* What is read at once, some hundred entries of some thousand writers each, is less; whoever sends more is
+ * to cost no more memory than that. */
+enum { REPLIES_MAX = 128 << 20, FILLS_AT_ONCE = 64 };
+
 struct lf_redis_connection {
 	struct lf_redis_place place;
 	int fd;
@@ -19,6 +23,7 @@ struct lf_redis_connection {
 	size_t owed;                  /* replies still to come */
 	redisReply **replies;         /* [taken..count) wait to be taken */
 	size_t taken, count, size;
+	size_t bytes;                 /* received of those that wait, and of one that is not complete */
 	bool heard, listening;
 	enum lf_sink_result result; /* other than DONE: broken, why says how */
 	struct lf_error why;
@@ -94,7 +99,7 @@ enum lf_sink_result lf_redis_connection_result(const struct lf_redis_connection 
 static bool keep_reply(struct lf_redis_connection *c, redisReply *reply)
 {
 	if (c->taken == c->count)
-		c->taken = c->count = 0;
+		c->taken = c->count = c->bytes = 0;
 	if (c->count == c->size) {
 		size_t size = c->size ? 2 * c->size : 16;
 		redisReply **replies = realloc(c->replies, size * sizeof(*replies));
@@ -112,6 +117,12 @@ static void parse(struct lf_redis_connection *c, const char *data, size_t len)
 {
 	void *reply;
 
+	c->bytes += len;
+	if (c->bytes > REPLIES_MAX) {
+		broken(c, LF_SINK_REJECTED, "redis at %s answers with more than %d MiB: is a key of ours, or "
+		       "a message, that large?", c->place.text, REPLIES_MAX >> 20);
+		return;
+	}
 	if (redisReaderFeed(c->reader, data, len) != REDIS_OK) {
 		no_memory(c);
 		return;
@@ -172,9 +183,10 @@ static bool fill(struct lf_redis_connection *c,
 	return c->result == LF_SINK_DONE && got == (ssize_t)sizeof(data);
 }
 
+/* Not all at once: who sends without end must not keep us from looking at the clock. */
 static void receive(struct lf_redis_connection *c)
 {
-	while (fill(c, c->tls ? decrypt : parse))
+	for (int i = 0; i < FILLS_AT_ONCE && fill(c, c->tls ? decrypt : parse); i++)
 		;
 }
 

@@ -4,6 +4,8 @@
  * to a closed peer would raise SIGPIPE, and not every version of it has TLS.  Where it parses RESP3,
  * that is asked for, else RESP2.
  *
+ * What is received and not taken yet is bounded: who sends more is not to be trusted with our memory.
+ *
  * A connection that failed, or whose replies came too late, stays broken: nobody knows to which command
  * the next reply would belong.  Whoever owns it closes it and opens another.
  */

@@ -1,5 +1,6 @@
 """The Redis sink, against real servers; what it wrote is looked at by redis-py."""
 
+import contextlib
 import socket
 import subprocess
 import threading
@@ -598,6 +599,26 @@ def test_something_that_is_no_redis_is_told(sinks):
         sink = sinks(uri=f"redis://127.0.0.1:{port}", ttl_s=60)
         one_sentence(sink.hello(timeout=5000), "rejected", str(port), "does not speak")
         other.join()
+
+
+def test_an_answer_without_end_costs_no_memory_without_end(sinks):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port, sent = server.getsockname()[1], []
+
+        def answer():
+            with server.accept()[0] as peer, contextlib.suppress(OSError):
+                peer.recv(100)
+                peer.sendall(b"$9000000000000000\r\n")
+                while len(sent) < 1000:
+                    peer.sendall(bytes(1 << 20))
+                    sent.append(1)
+
+        other = threading.Thread(target=answer)
+        other.start()
+        sink = sinks(uri=f"redis://127.0.0.1:{port}", ttl_s=60)
+        one_sentence(sink.hello(timeout=20000), "rejected", str(port), "MiB")
+        other.join()
+        assert len(sent) < 200
 
 
 def test_a_host_that_is_unknown_or_away_is_tried_again(sinks, tmp_path):
