@@ -1,5 +1,6 @@
 /* Opening: directories, the connection, the schema and its migration, and what can be wrong with a file. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -65,6 +66,18 @@ static int make_parents(const char *path, struct lf_error *err)
 	return 0;
 }
 
+/* What was printed is nobody else's business.  SQLite has no mode for the database, but gives the database's to
+ * all that it makes beside it; the umask is every thread's.  Where this fails, SQLite says why. */
+static int create_file(const struct lf_store *store, struct lf_error *err)
+{
+	int rc = make_parents(store->path, err);
+	int fd = rc < 0 ? -1 : open(store->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		(void)close(fd);
+	return rc;
+}
+
 static int check_path(const struct lf_store *store, struct lf_error *err)
 {
 	struct stat st;
@@ -76,7 +89,7 @@ static int check_path(const struct lf_store *store, struct lf_error *err)
 		if (store->read_only)
 			return lf_fail(err, -ENOENT, "there is no store '%s' yet: `logfold run` makes it",
 				       store->path);
-		return make_parents(store->path, err);
+		return create_file(store, err);
 	}
 	if (!S_ISREG(st.st_mode))
 		return lf_fail(err, -EBADMSG, "'%s' is not a file: name a store with --store",
@@ -334,7 +347,6 @@ int lf_store_open(struct lf_store **out, const char *path, enum lf_store_flags f
 		  struct lf_error *err)
 {
 	struct lf_store *store = calloc(1, sizeof(*store));
-	mode_t mask;
 	int rc;
 
 	if (!store)
@@ -342,11 +354,8 @@ int lf_store_open(struct lf_store **out, const char *path, enum lf_store_flags f
 	store->read_only = flags & LF_STORE_READ_ONLY;
 	store->mark_fd = -1;
 	rc = lf_store_real_path(path, store->path, err);
-	/* What was printed is nobody else's business: SQLite has no mode for the files it makes. */
-	mask = umask(0077);
 	if (rc == 0)
 		rc = open_all(store, err);
-	(void)umask(mask);
 	if (rc < 0)
 		lf_store_close(store);
 	else

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -530,4 +531,32 @@ Test(time_format, a_time_is_iso_8601_in_utc_with_milliseconds)
 	cr_assert_str_eq(out, "2024-02-28T23:59:59.999Z");
 	lf_time_format(UINT64_MAX, out);
 	cr_assert_str_eq(out, "9999-12-31T23:59:59.999Z");
+}
+
+static void *open_often(void *arg)
+{
+	for (int i = 0; i < 200; i++) {
+		struct lf_store *opened = NULL;
+
+		if (lf_store_open(&opened, arg, LF_STORE_WRITE, NULL) == 0)
+			lf_store_close(opened);
+	}
+	return NULL;
+}
+
+/* The umask is the process's: two threads that each change it and put it back leave either's behind. */
+Test(store, threads_that_open_stores_leave_the_umask_alone)
+{
+	char *paths[] = { strdup(fixture_path("a.db")), strdup(fixture_path("b.db")) };
+	pthread_t thread[2];
+	mode_t before = umask(0022), after;
+
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(pthread_create(&thread[i], NULL, open_often, paths[i]), 0);
+	for (int i = 0; i < 2; i++)
+		(void)pthread_join(thread[i], NULL);
+	after = umask(before);
+	cr_expect_eq(after, 0022, "%o", (unsigned)after);
+	for (int i = 0; i < 2; i++)
+		free(paths[i]);
 }
