@@ -133,14 +133,19 @@ static bool is_trusted(uid_t uid)
 	return uid == geteuid() || uid == 0;
 }
 
-/* One stranger must not keep all the others out. */
+/* One stranger must not keep all the others out, nor all of them those who may change something. */
 static bool has_too_many(const struct lf_control *control, uid_t uid)
 {
-	unsigned count = 0;
+	unsigned count = 0, strangers = 0;
 
-	for (unsigned i = 0; i < LF_CONTROL_CLIENTS; i++)
-		count += control->clients[i].fd >= 0 && control->clients[i].uid == uid;
-	return count >= LF_CONTROL_CLIENTS_OF_A_USER && !is_trusted(uid);
+	for (unsigned i = 0; i < LF_CONTROL_CLIENTS; i++) {
+		const struct client *client = &control->clients[i];
+
+		count += client->fd >= 0 && client->uid == uid;
+		strangers += client->fd >= 0 && !is_trusted(client->uid);
+	}
+	return !is_trusted(uid) && (count >= LF_CONTROL_CLIENTS_OF_A_USER ||
+	                            strangers >= LF_CONTROL_CLIENTS_OF_STRANGERS);
 }
 
 static void take_clients(struct lf_control *control)

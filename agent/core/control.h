@@ -13,7 +13,8 @@
  *
  * The server never blocks: a client that sends nothing, garbage, or does not read costs one of
  * LF_CONTROL_CLIENTS places, and loses it after LF_CONTROL_PATIENCE_MS.  A user that is neither the
- * agent's nor root has LF_CONTROL_CLIENTS_OF_A_USER of them at most.
+ * agent's nor root has LF_CONTROL_CLIENTS_OF_A_USER of them at most, and all of these together leave some
+ * to those two.
  */
 #ifndef LOGFOLD_CORE_CONTROL_H
 #define LOGFOLD_CORE_CONTROL_H
@@ -31,6 +32,7 @@
 enum {
 	LF_CONTROL_CLIENTS = 32,
 	LF_CONTROL_CLIENTS_OF_A_USER = 12,
+	LF_CONTROL_CLIENTS_OF_STRANGERS = 24, /* all together */
 	LF_CONTROL_LINE_MAX = 4608,         /* a path and a verb */
 	LF_CONTROL_DATA_MAX = 64 * 1024 * 1024, /* of one answer */
 	LF_CONTROL_PATIENCE_MS = 5000,      /* with a client that does not go on */

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import socket
 import struct
 import subprocess
 import tempfile
@@ -204,6 +205,25 @@ class TestApart:
         assert host.user(ALICE, "sh", "-c", "echo loud", env={"LD_PRELOAD": str(host.preload)},
                          ).stdout == "loud\n"
         assert os.stat(host.agent.store).st_uid == DAEMON
+
+    def test_users_who_hold_the_socket_together_keep_root_not_out(self, host):
+        hold = ("import socket, sys\nheld = []\nfor i in range(12):\n"
+                "    held.append(socket.socket(socket.AF_UNIX)); held[-1].connect(sys.argv[1])\n"
+                "print('held', flush=True); sys.stdin.read()")
+        control = host.agent.run_dir / "control"
+        crowd = [subprocess.Popen(["python3", "-c", hold, control], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, text=True, preexec_fn=as_user(uid), cwd="/")
+                 for uid in (ALICE, BOB, BOB + 1)]
+        try:
+            assert [job.stdout.readline() for job in crowd] == ["held\n"] * 3
+            with socket.socket(socket.AF_UNIX) as root:
+                root.settimeout(2)  # their places are free again after 5 s
+                root.connect(str(control))
+                root.sendall(b"status\n")
+                assert root.recv(100).startswith(b"ok pid=")
+        finally:
+            for job in crowd:
+                job.communicate(timeout=DEADLINE_S)
 
     def test_any_user_may_ask_how_the_daemon_is(self, host):
         done = host.user(BOB, host.binary, "health", "--json")
