@@ -6,9 +6,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 void lf_host_read(struct lf_host *out)
@@ -99,7 +99,7 @@ static bool is_one_too_many(int fd)
 
 static void begin_watch(const struct lf_process_id *owner, int *watch)
 {
-	*watch = pidfd_open((pid_t)owner->pid, 0);
+	*watch = (int)syscall(SYS_pidfd_open, (pid_t)owner->pid, 0); /* glibc has a function since 2.36 */
 	if (*watch >= 0 && is_one_too_many(*watch))
 		lf_owner_unwatch(watch);
 }
