@@ -19,6 +19,10 @@
 #include "agent/core/notify.h"
 #include "agent/store/clock.h"
 
+/* What the tiers lack then is sent under the new configuration; until they have stopped nobody is drained or
+ * answered. */
+enum { RELOAD_TIMEOUT_MS = 1000 };
+
 struct daemon {
 	struct lf_config *config;
 	const char *file;
@@ -172,11 +176,9 @@ static int open_tiers(struct daemon *daemon, struct lf_error *err)
 	return rc < 0 ? rc : lf_lookups_new(&daemon->lookups, &lookups, err);
 }
 
-static void close_tiers(struct daemon *daemon)
+static void close_tiers(struct daemon *daemon, int64_t timeout_ms)
 {
-	int64_t deadline = lf_clock_ms() + daemon->config->agent.stop_timeout_ms;
-
-	lf_tiers_stop(daemon->tiers, deadline);
+	lf_tiers_stop(daemon->tiers, lf_clock_ms() + timeout_ms);
 	daemon->tiers = NULL;
 	lf_lookups_free(daemon->lookups);
 	daemon->lookups = NULL;
@@ -213,7 +215,7 @@ static void reload(struct daemon *daemon)
 		return;
 	}
 	tell_what_stays(daemon, next);
-	close_tiers(daemon);
+	close_tiers(daemon, RELOAD_TIMEOUT_MS);
 	lf_config_free(daemon->config);
 	daemon->config = next;
 	lf_agent_accept_anew(daemon->agent, allowed);
@@ -303,7 +305,7 @@ static void close_all(struct daemon *daemon)
 {
 	if (daemon->agent) {
 		(void)lf_agent_drain(daemon->agent);
-		close_tiers(daemon);
+		close_tiers(daemon, daemon->config->agent.stop_timeout_ms);
 		lf_agent_close(daemon->agent);
 	}
 	close_fd(daemon->events_fd);

@@ -8,6 +8,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import threading
 import time
 
 import pytest
@@ -95,6 +96,29 @@ class TestLife:
         agree(one, 10, redis=redis)
         one.reload()
         wait_until(lambda: one.health()["tiers"] == [], "the tier is gone")
+
+    def test_a_reload_does_not_wait_for_another_agent_that_sums(self, agent, mongo, chatter, tmp_path):
+        one = agent(mongo=mongo, agent={"stop_timeout_ms": 3600000})
+        one.host(chatter, "format", tmp_path / "a", 10)
+        agree(one, 10, mongo)
+        over = threading.Event()
+
+        def hold():
+            while not over.wait(0.1):
+                mongo.db.leases.update_one({"_id": f"{NAMESPACE}:rollup"},
+                                           {"$set": {"holder": "another"}, "$inc": {"serial": 1}})
+
+        other = threading.Thread(target=hold)
+        other.start()
+        try:
+            wait_until(lambda: mongo.db.leases.find_one({"holder": "another"}), "the lease is held")
+            one.host(chatter, "format", tmp_path / "b", 5)
+            wait_until(lambda: list(in_mongo(mongo, "counts").values()) == [15], "there is work to do")
+            one.reload(mongo=mongo)
+            wait_until(lambda: "was read again" in one.said(), one.said)
+        finally:
+            over.set()
+            other.join()
 
     def test_what_needs_a_new_start_is_told_at_reload(self, agent, tmp_path):
         one = agent()
