@@ -38,7 +38,7 @@ enum lf_sink_result lf_mongo_changes(struct lf_sink *sink, lf_sink_changed chang
 enum lf_sink_result lf_mongo_can_watch(struct lf_sink *sink, bool *out, struct lf_error *err);
 void lf_mongo_watch_drop(struct lf_sink *sink);
 
-/* Gives leases up where nothing is left to do, frees the rest. */
+/* Frees what is remembered.  A lease that is held stays: what it was taken for is not done. */
 void lf_mongo_tend_fini(struct lf_sink *sink);
 
 #endif

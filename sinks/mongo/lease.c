@@ -23,15 +23,56 @@ static void lease_id(char out[LF_MONGO_ID_MAX], const struct lf_mongo_rollup *ro
 
 /* ---- Reading ---- */
 
-static void parse_lease(struct lf_mongo_lease *out, const bson_t *document)
+/* False: nobody could ever name that pair to replace it. */
+static bool parse_lease(struct lf_mongo_lease *out, const bson_t *document)
+{
+	bson_iter_t field;
+	uint32_t len = 0;
+	const char *holder;
+
+	*out = (struct lf_mongo_lease){ .there = true };
+	if (!bson_iter_init_find(&field, document, "holder") || !BSON_ITER_HOLDS_UTF8(&field))
+		return false;
+	holder = bson_iter_utf8(&field, &len);
+	if (len >= sizeof(out->holder) || strlen(holder) != len)
+		return false;
+	memcpy(out->holder, holder, len + 1);
+	if (!bson_iter_init_find(&field, document, "serial") || !BSON_ITER_HOLDS_INT(&field))
+		return false;
+	out->serial = bson_iter_as_int64(&field);
+	return true;
+}
+
+/* As it stands there, whatever it is; null stands for nothing, too. */
+static void append_as_it_is(bson_t *out, const char *name, const bson_t *document)
 {
 	bson_iter_t field;
 
-	*out = (struct lf_mongo_lease){ .there = true };
-	if (bson_iter_init_find(&field, document, "holder") && BSON_ITER_HOLDS_UTF8(&field))
-		(void)snprintf(out->holder, sizeof(out->holder), "%s", bson_iter_utf8(&field, NULL));
-	if (bson_iter_init_find(&field, document, "serial"))
-		out->serial = lf_mongo_parse_number(&field);
+	if (bson_iter_init_find(&field, document, name))
+		(void)bson_append_value(out, name, -1, bson_iter_value(&field));
+	else
+		(void)bson_append_null(out, name, -1);
+}
+
+/* What somebody spoiled is taken away, unless it is another by now.  Whose it was may have died at work:
+ * that is made up for as for a write of ours that came late. */
+static enum lf_sink_result remove_spoiled(struct lf_sink *sink, struct lf_mongo_rollup *rollup,
+                                          const bson_t *document, struct lf_error *err)
+{
+	bson_t selector = BSON_INITIALIZER;
+	bson_error_t error = { 0 };
+	char id[LF_MONGO_ID_MAX];
+	bool ok;
+
+	lease_id(id, rollup);
+	lf_mongo_selector(&selector, id);
+	append_as_it_is(&selector, "holder", document);
+	append_as_it_is(&selector, "serial", document);
+	ok = mongoc_collection_delete_one(lf_mongo_collection(sink->mongo, LF_MONGO_LEASES), &selector, NULL,
+	                                  NULL, &error);
+	bson_destroy(&selector);
+	rollup->late = true;
+	return ok ? LF_SINK_DONE : lf_mongo_failed(sink->mongo, doing, &error, err);
 }
 
 static bool same(const struct lf_mongo_lease *a, const struct lf_mongo_lease *b)
@@ -47,18 +88,24 @@ enum lf_sink_result lf_mongo_lease_look(struct lf_sink *sink, struct lf_mongo_ro
 	bson_error_t error = { 0 };
 	mongoc_cursor_t *cursor;
 	const bson_t *document;
-	bson_t *filter;
+	bson_t *filter, *spoiled = NULL;
+	enum lf_sink_result result = LF_SINK_DONE;
 	bool failed;
 
 	lease_id(id, rollup);
 	filter = BCON_NEW("_id", BCON_UTF8(id));
 	cursor = mongoc_collection_find_with_opts(lf_mongo_collection(sink->mongo, LF_MONGO_LEASES), filter,
 	                                          NULL, NULL);
-	if (mongoc_cursor_next(cursor, &document))
-		parse_lease(&now, document);
+	if (mongoc_cursor_next(cursor, &document) && !parse_lease(&now, document))
+		spoiled = bson_copy(document);
 	failed = mongoc_cursor_error(cursor, &error);
 	mongoc_cursor_destroy(cursor);
 	bson_destroy(filter);
+	if (spoiled) {
+		now = (struct lf_mongo_lease){ .there = false };
+		result = remove_spoiled(sink, rollup, spoiled, err);
+		bson_destroy(spoiled);
+	}
 	if (failed)
 		return lf_mongo_failed(sink->mongo, doing, &error, err);
 	if (!rollup->seen_since_ms || !same(&now, &rollup->seen)) {
@@ -67,7 +114,7 @@ enum lf_sink_result lf_mongo_lease_look(struct lf_sink *sink, struct lf_mongo_ro
 	}
 	if (strcmp(now.holder, sink->incarnation) != 0)
 		rollup->mine = false;
-	return LF_SINK_DONE;
+	return result;
 }
 
 /* ---- Changing ---- */

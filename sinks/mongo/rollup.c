@@ -12,6 +12,7 @@ static const char doing[] = "summing counts";
 
 struct mark {
 	char id[LF_MONGO_ID_MAX];
+	bson_t *foreign; /* the selector of a document that is nobody's of us; else NULL */
 };
 
 static int compare(const void *a, const void *b)
@@ -103,8 +104,10 @@ static enum lf_sink_result take_marks(struct lf_sink *sink, struct mark *marks, 
 	for (size_t i = 0; i < count; i++) {
 		bson_t selector = BSON_INITIALIZER;
 
-		lf_mongo_selector(&selector, marks[i].id);
-		(void)mongoc_bulk_operation_update_one_with_opts(bulk, &selector, update, NULL, NULL);
+		if (!marks[i].foreign)
+			lf_mongo_selector(&selector, marks[i].id);
+		(void)mongoc_bulk_operation_update_one_with_opts(
+			bulk, marks[i].foreign ? marks[i].foreign : &selector, update, NULL, NULL);
 		bson_destroy(&selector);
 	}
 	ok = mongoc_bulk_operation_execute(bulk, NULL, &error) != 0;
@@ -114,19 +117,31 @@ static enum lf_sink_result take_marks(struct lf_sink *sink, struct mark *marks, 
 	return ok ? LF_SINK_DONE : lf_mongo_failed(sink->mongo, doing, &error, err);
 }
 
+/* One that is left would be found again and again, and a thousand of them instead of any other. */
 static size_t note_mark(struct mark *mark, const bson_t *document)
 {
 	bson_iter_t field;
 	uint32_t len = 0;
 	const char *id;
 
-	if (!bson_iter_init_find(&field, document, "_id") || !BSON_ITER_HOLDS_UTF8(&field))
+	if (!bson_iter_init_find(&field, document, "_id"))
 		return 0;
-	id = bson_iter_utf8(&field, &len);
-	if (len >= sizeof(mark->id) || strlen(id) != len)
-		return 0; /* nobody's of us */
-	memcpy(mark->id, id, len + 1);
+	id = BSON_ITER_HOLDS_UTF8(&field) ? bson_iter_utf8(&field, &len) : NULL;
+	if (id && len < sizeof(mark->id) && strlen(id) == len) {
+		memcpy(mark->id, id, len + 1);
+		return 1;
+	}
+	mark->foreign = bson_new();
+	(void)bson_append_value(mark->foreign, "_id", -1, bson_iter_value(&field));
 	return 1;
+}
+
+static void free_marks(struct mark *marks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (marks[i].foreign)
+			bson_destroy(marks[i].foreign);
+	free(marks);
 }
 
 static bson_t *refill_options(const struct lf_sink *sink)
@@ -160,7 +175,7 @@ static enum lf_sink_result refill_dirty(struct lf_sink *sink, struct lf_mongo_ro
 		result = take_marks(sink, marks, count, err);
 		rollup->late |= result != LF_SINK_DONE;
 	}
-	free(marks);
+	free_marks(marks, count);
 	return result;
 }
 

@@ -15,7 +15,8 @@
  * raises the serial and names the pair that it replaces.  The holder changes it at least every third of a
  * term while it works, and gives it up when nothing is left.  Another takes it over after it has seen the
  * same pair for a whole term of its own monotonic clock; `until` is for people alone.  One that was given
- * up has `releasedAt` instead, by which a server with TTL indexes removes it after a week.
+ * up has `releasedAt` instead, by which a server with TTL indexes removes it after a week.  One without a
+ * pair that could be named, which only a person can have made of it, is removed by whoever finds it.
  */
 #ifndef LOGFOLD_SINKS_MONGO_ROLLUP_H
 #define LOGFOLD_SINKS_MONGO_ROLLUP_H

@@ -139,6 +139,27 @@ def test_a_sum_comes_about_although_its_holder_was_killed_and_his_last_write_cam
     assert mongo.db.leases.find_one(lease)["holder"] == ""
 
 
+@pytest.mark.parametrize("spoiled", [
+    {}, {"holder": None, "serial": 7}, {"holder": B}, {"holder": "", "serial": "7"},
+    {"holder": "somebody whose name is longer than a name may be", "serial": 7}, {"serial": 7.5},
+], ids=str)
+def test_a_lease_that_somebody_spoiled_keeps_nobody_from_summing(agent, mongo, spoiled):  # noqa: F811
+    sink = agent()
+    mongo.db.leases.insert_one({"_id": "shop:rollup", **spoiled})
+    sink.flush([record(1, {A: [5]})])
+    wait_until(lambda: sink.must("tend") and entry(mongo, 1)["countTotal"] == 5, "the sum")
+
+
+def test_marked_documents_that_are_not_ours_keep_no_sum_from_being_made(agent, mongo):  # noqa: F811
+    sink = agent()
+    foreign = [{"namespace": "shop", "dirty": True, "hash": hash_of(n)} for n in range(1100)]
+    mongo.db.counts.insert_many([*foreign, {"namespace": "shop", "dirty": True, "hash": 7}])
+    sink.flush([record(2000, {A: [5]})])
+    sink.settle()
+    assert entry(mongo, 2000)["countTotal"] == 5
+    assert mongo.db.counts.count_documents({"dirty": True}) == 0
+
+
 def test_a_lease_that_is_renewed_is_left_to_its_holder(agent, mongo):  # noqa: F811
     sink = agent(B)
     sink.flush([record(1, {B: [5]})])
