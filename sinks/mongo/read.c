@@ -42,7 +42,8 @@ static void append_flagged(bson_t *filter)
 	            "{", "persistToDb", "{", "$exists", BCON_BOOL(true), "$ne", BCON_BOOL(true), "}", "}",
 	            "{", "flagsVersion", "{", "$gt", BCON_INT64(0), "}", "}",
 	            "{", "policy", "{", "$gt", BCON_UTF8(""), "}", "}",
-	            "{", "tags.0", "{", "$exists", BCON_BOOL(true), "}", "}", "]");
+	            "{", "tags.0", "{", "$exists", BCON_BOOL(true), "}", "}",
+	            "{", "tags", "{", "$type", BCON_INT32(BSON_TYPE_UTF8), "}", "}", "]");
 }
 
 static void entry_id(char out[LF_MONGO_ID_MAX], const char *namespace, const char *hash)

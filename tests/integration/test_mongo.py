@@ -176,12 +176,13 @@ def test_a_lease_that_is_renewed_is_left_to_its_holder(agent, mongo):  # noqa: F
 
 def test_what_a_person_sets_in_the_database_is_read(agent, mongo):  # noqa: F811
     sink = agent()
-    sink.flush([record(n, {A: [1]}) for n in (1, 2, 3)])
+    sink.flush([record(n, {A: [1]}) for n in (1, 2, 3, 4)])
     mongo.db.entries.update_one({"hash": hash_of(2)}, {"$set": {"enabled": False}})
+    mongo.db.entries.update_one({"hash": hash_of(4)}, {"$set": {"tags": "word"}})
     mongo.db.entries.update_one({"hash": hash_of(3)}, {"$push": {"tags": "mine"}})
     flagged = {e["hash"]: e for e, _ in sink.entries(flagged=1)}
     assert not flagged[hash_of(2)]["enabled"] and flagged[hash_of(2)]["flagsVersion"] == 0
-    assert flagged[hash_of(3)]["tags"] == ["mine"]
+    assert flagged[hash_of(3)]["tags"] == ["mine"] and flagged[hash_of(4)]["tags"] == ["word"]
 
 
 def test_a_version_that_is_lower_does_not_undo_a_persons(agent, mongo):  # noqa: F811
