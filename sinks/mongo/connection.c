@@ -99,6 +99,15 @@ void lf_mongo_on_drop(struct lf_mongo *mongo, void (*on_drop)(void *arg), void *
 
 /* ---- A call ---- */
 
+/* Whatever the uri says of reading: a lease or a mark of a while ago is another's by now. */
+static void set_primary(mongoc_collection_t *collection)
+{
+	mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+
+	mongoc_collection_set_read_prefs(collection, primary);
+	mongoc_read_prefs_destroy(primary);
+}
+
 static enum lf_sink_result make_client(struct lf_mongo *mongo, int timeout_ms, struct lf_error *err)
 {
 	lf_mongo_uri_set_timeout(&mongo->uri, timeout_ms);
@@ -115,6 +124,7 @@ static enum lf_sink_result make_client(struct lf_mongo *mongo, int timeout_ms, s
 	mongoc_client_set_stream_initiator(mongo->client, lf_mongo_dial, &mongo->dial);
 	for (int i = 0; i < LF_MONGO_COLLECTIONS; i++)
 		mongo->collections[i] = mongoc_client_get_collection(mongo->client, mongo->database, names[i]);
+	set_primary(mongo->collections[LF_MONGO_LEASES]);
 	if (mongo->collection) {
 		mongoc_collection_destroy(mongo->collections[LF_MONGO_ENTRIES]);
 		mongo->collections[LF_MONGO_ENTRIES] =

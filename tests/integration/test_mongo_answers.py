@@ -131,6 +131,18 @@ def listener():
         one.close()
 
 
+def test_leases_are_read_from_the_primary_whatever_the_uri_says(fake, drive):  # noqa: F811
+    fake.become_a_primary()
+    sink = drive("mongo", uri=fake.uri + "?readPreference=secondaryPreferred", incarnation=A)
+    assert sink.do("hello", timeout=TIMEOUT_MS)["result"] == "done"
+    sink.do("tend", ["namespace=shop"], timeout=TIMEOUT_MS)
+    assert sink.do("read", ["namespace=shop"], timeout=TIMEOUT_MS)["result"] == "done"
+    elsewhere = {find["find"] for find in fake.heard("find")
+                 if "secondary" in str(find.get("$readPreference"))}
+    assert elsewhere == {"entries"}
+    assert sink.close() == 0
+
+
 def test_a_byte_of_the_tls_handshake_now_and_then_costs_no_more_than_the_timeout(listener, drive):  # noqa: F811
     def serve(peer):
         peer.sendall(b"\x16\x03\x03\x40\x00")  # a record of 16 KiB, which never comes to its end
