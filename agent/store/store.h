@@ -237,7 +237,8 @@ enum lf_adoption {
  * writer, or, under an equal pair, other values, which a person must have set there: those become
  * version + 1 of `adopter`.  An entry that the store does not have is made, without counts, when the
  * offer has an identity that its hash is the id of, and flags other than an entry is born with; any other
- * offer is none.  A version of -1 says that there is none: then only the values count.  Tags that are no
+ * offer is none.  A version of -1 says that there is none: then only the values count
+ * that are said.  Tags that are no
  * JSON array of strings are left as they were.  A transaction of its own, and none where nothing
  * changes. */
 LF_MUST_CHECK int lf_store_adopt_flags(struct lf_store *store, const struct lf_entry *offer,

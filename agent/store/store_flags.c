@@ -105,7 +105,9 @@ static void bind_key(sqlite3_stmt *statement, const struct lf_entry *entry)
 	lf_store_bind_text(statement, 2, entry->hash);
 }
 
-/* The values, at 3 to 7 in every statement that takes them. */
+enum { VALUES = 5 };
+
+/* The values, at 3 to 7 in every statement that takes them, in the order of enum lf_flag; NULL is unsaid. */
 static void bind_values(sqlite3_stmt *statement, const struct offer *offer)
 {
 	const struct lf_entry *entry = offer->entry;
@@ -116,6 +118,9 @@ static void bind_values(sqlite3_stmt *statement, const struct offer *offer)
 	(void)sqlite3_bind_int(statement, 5, entry->persist_to_db);
 	(void)sqlite3_bind_text(statement, 6, offer->tags, -1, SQLITE_STATIC);
 	lf_store_bind_text(statement, 7, entry->policy);
+	for (int i = 0; i < VALUES; i++)
+		if (entry->flags_unsaid & 1u << i)
+			(void)sqlite3_bind_null(statement, 3 + i);
 }
 
 static int compare_bytes(struct lf_text a, struct lf_text b)

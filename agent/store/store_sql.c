@@ -146,19 +146,23 @@ static const char *const texts[LF_SQL_COUNT] = {
 	[LF_SQL_SET_ENABLED] = "UPDATE entries SET enabled = ?3, flagsVersion = flagsVersion + 1,"
 			       " flagsWriter = ?4, changed = ?5, flagsChanged = ?5" OF_ENTRY,
 	[LF_SQL_PLAIN_TAGS] = "SELECT " PLAIN_TAGS("?1"),
-	[LF_SQL_GET_FLAGS] = "SELECT (enabled <> 0) <> ?3 OR (persistToCache <> 0) <> ?4"
-			     " OR (persistToDb <> 0) <> ?5"
+	[LF_SQL_GET_FLAGS] = "SELECT (?3 IS NOT NULL AND (enabled <> 0) <> ?3)"
+			     " OR (?4 IS NOT NULL AND (persistToCache <> 0) <> ?4)"
+			     " OR (?5 IS NOT NULL AND (persistToDb <> 0) <> ?5)"
 			     " OR (tags <> ?6 AND " PLAIN_TAGS("tags") " IS NOT ?6)"
-			     " OR ifnull(policy, '') <> ?7, flagsVersion, flagsWriter FROM entries" OF_ENTRY,
-	[LF_SQL_SET_FLAGS] = "UPDATE entries SET enabled = ?3, persistToCache = ?4, persistToDb = ?5,"
-			     " tags = ifnull(?6, tags), policy = nullif(?7, ''), flagsVersion = ?8,"
+			     " OR (?7 IS NOT NULL AND ifnull(policy, '') <> ?7), flagsVersion, flagsWriter FROM entries" OF_ENTRY,
+	[LF_SQL_SET_FLAGS] = "UPDATE entries SET enabled = ifnull(?3, enabled),"
+			     " persistToCache = ifnull(?4, persistToCache),"
+			     " persistToDb = ifnull(?5, persistToDb), tags = ifnull(?6, tags),"
+			     " policy = nullif(ifnull(?7, policy), ''), flagsVersion = ?8,"
 			     " flagsWriter = ?9, changed = ?10, flagsChanged = ?10" OF_ENTRY,
 	[LF_SQL_TOUCH_FLAGS] = "UPDATE entries SET changed = ?3, flagsChanged = ?3" OF_ENTRY,
 	[LF_SQL_INSERT_ENTRY] = "INSERT INTO entries (namespace, hash, enabled, persistToCache,"
 				" persistToDb, tags, policy, flagsVersion, flagsWriter, changed,"
 				" flagsChanged, method, messageTemplate, templateKind, topFrame,"
 				" firstSeenAt, lastSeenAt, sourceFile, sourceLine, family)"
-				" VALUES (?1, ?2, ?3, ?4, ?5, ifnull(?6, '[]'), nullif(?7, ''), ?8, ?9,"
+				" VALUES (?1, ?2, ifnull(?3, 1), ifnull(?4, 1), ifnull(?5, 1),"
+				" ifnull(?6, '[]'), nullif(?7, ''), ?8, ?9,"
 				" ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, nullif(?18, ''),"
 				" nullif(?19, 0), nullif(?20, ''))",
 	[LF_SQL_WIDEN] = "UPDATE entries SET firstSeenAt = min(firstSeenAt, ?3),"

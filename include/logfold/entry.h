@@ -72,6 +72,16 @@ enum lf_outcome {
 	LF_OUTCOME_COUNT
 };
 
+/* The flags of an entry: the fields that people set. */
+enum lf_flag {
+	LF_FLAG_ENABLED = 1,
+	LF_FLAG_TO_CACHE = 2,
+	LF_FLAG_TO_DB = 4,
+	LF_FLAG_TAGS = 8,
+	LF_FLAG_POLICY = 16,
+	LF_FLAGS_ALL = 31,
+};
+
 /* An entry as it is read and handed on.  All text belongs to whoever handed it out, and is valid as
  * long as that one says. */
 struct lf_entry {
@@ -86,6 +96,9 @@ struct lf_entry {
 	struct lf_text family, policy;
 	int64_t flags_version; /* of enabled, persistTo…, tags and policy, together with the writer: of */
 	struct lf_text flags_writer; /* two states the one with the higher pair is in force */
+	/* enum lf_flag: those that are not said where it was read, as somebody set others where there was no
+	 * entry; what stands in them means nothing.  None where there is a version. */
+	unsigned flags_unsaid;
 };
 
 enum { LF_UUID_CHARS = 36 };

@@ -189,27 +189,28 @@ enum kind { TEXT, FLAG, NUMBER, FIRST, LAST, TAGS, COUNT };
 static const struct field {
 	const char *name;
 	enum kind kind;
-	size_t at; /* in struct lf_entry */
+	size_t at;     /* in struct lf_entry */
+	unsigned flag; /* enum lf_flag */
 } fields[] = {
-	{ "hash", TEXT, offsetof(struct lf_entry, hash) },
-	{ "namespace", TEXT, offsetof(struct lf_entry, namespace) },
-	{ "method", TEXT, offsetof(struct lf_entry, method) },
-	{ "messageTemplate", TEXT, offsetof(struct lf_entry, message_template) },
-	{ "templateKind", TEXT, offsetof(struct lf_entry, template_kind) },
-	{ "topFrame", TEXT, offsetof(struct lf_entry, top_frame) },
-	{ "sourceFile", TEXT, offsetof(struct lf_entry, source_file) },
-	{ "family", TEXT, offsetof(struct lf_entry, family) },
-	{ "policy", TEXT, offsetof(struct lf_entry, policy) },
-	{ "flagsWriter", TEXT, offsetof(struct lf_entry, flags_writer) },
-	{ "enabled", FLAG, offsetof(struct lf_entry, enabled) },
-	{ "persistToCache", FLAG, offsetof(struct lf_entry, persist_to_cache) },
-	{ "persistToDb", FLAG, offsetof(struct lf_entry, persist_to_db) },
-	{ "flagsVersion", NUMBER, offsetof(struct lf_entry, flags_version) },
-	{ "sourceLine", NUMBER, offsetof(struct lf_entry, source_line) },
-	{ "firstSeenAt", FIRST, offsetof(struct lf_entry, first_seen_at) },
-	{ "lastSeenAt", LAST, offsetof(struct lf_entry, last_seen_at) },
-	{ "tags", TAGS, offsetof(struct lf_entry, tags) },
-	{ "countTotal", COUNT, offsetof(struct lf_entry, count_total) },
+	{ "hash", TEXT, offsetof(struct lf_entry, hash), 0 },
+	{ "namespace", TEXT, offsetof(struct lf_entry, namespace), 0 },
+	{ "method", TEXT, offsetof(struct lf_entry, method), 0 },
+	{ "messageTemplate", TEXT, offsetof(struct lf_entry, message_template), 0 },
+	{ "templateKind", TEXT, offsetof(struct lf_entry, template_kind), 0 },
+	{ "topFrame", TEXT, offsetof(struct lf_entry, top_frame), 0 },
+	{ "sourceFile", TEXT, offsetof(struct lf_entry, source_file), 0 },
+	{ "family", TEXT, offsetof(struct lf_entry, family), 0 },
+	{ "policy", TEXT, offsetof(struct lf_entry, policy), LF_FLAG_POLICY },
+	{ "flagsWriter", TEXT, offsetof(struct lf_entry, flags_writer), 0 },
+	{ "enabled", FLAG, offsetof(struct lf_entry, enabled), LF_FLAG_ENABLED },
+	{ "persistToCache", FLAG, offsetof(struct lf_entry, persist_to_cache), LF_FLAG_TO_CACHE },
+	{ "persistToDb", FLAG, offsetof(struct lf_entry, persist_to_db), LF_FLAG_TO_DB },
+	{ "flagsVersion", NUMBER, offsetof(struct lf_entry, flags_version), 0 },
+	{ "sourceLine", NUMBER, offsetof(struct lf_entry, source_line), 0 },
+	{ "firstSeenAt", FIRST, offsetof(struct lf_entry, first_seen_at), 0 },
+	{ "lastSeenAt", LAST, offsetof(struct lf_entry, last_seen_at), 0 },
+	{ "tags", TAGS, offsetof(struct lf_entry, tags), LF_FLAG_TAGS },
+	{ "countTotal", COUNT, offsetof(struct lf_entry, count_total), 0 },
 };
 
 static const struct field *field_named(const char *name)
@@ -295,6 +296,7 @@ static void complete_from_id(struct lf_entry *entry, struct lf_text id, const ch
 bool lf_mongo_parse_entry(struct lf_mongo_parsed *out, const bson_t *document, const char *namespace)
 {
 	struct lf_text id = { NULL, 0 };
+	unsigned unsaid = LF_FLAGS_ALL;
 	bson_iter_t value;
 
 	*out = (struct lf_mongo_parsed){ .entry = { .enabled = true, .persist_to_cache = true,
@@ -305,14 +307,18 @@ bool lf_mongo_parse_entry(struct lf_mongo_parsed *out, const bson_t *document, c
 	while (bson_iter_next(&value)) {
 		const struct field *field = field_named(bson_iter_key(&value));
 
-		if (field)
+		if (field) {
 			take(out, field, &value);
-		else if (strcmp(bson_iter_key(&value), "_id") == 0)
+			unsaid &= ~field->flag;
+		} else if (strcmp(bson_iter_key(&value), "_id") == 0) {
 			id = clean(out, text_in(&value));
-		else
+		} else {
 			out->has_passed |= take_outcome(out->entry.counts, &value) &&
 			                   strcmp(bson_iter_key(&value), lf_mongo_count_names[LF_PASSED]) == 0;
+		}
 	}
+	if (out->entry.flags_version < 0)
+		out->entry.flags_unsaid = unsaid;
 	if (out->entry.source_line < 0)
 		out->entry.source_line = 0;
 	complete_from_id(&out->entry, id, namespace);

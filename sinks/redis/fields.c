@@ -235,6 +235,19 @@ static void read_counts(const struct lf_text *values, struct lf_entry *entry)
 	}
 }
 
+/* Who sets one field of an entry that is not there any more makes one of that field alone. */
+static unsigned unsaid(const struct lf_text *values)
+{
+	static const int field[] = { LF_REDIS_ENABLED, LF_REDIS_TO_CACHE, LF_REDIS_TO_DB, LF_REDIS_TAGS,
+		                     LF_REDIS_POLICY };
+	unsigned flags = 0;
+
+	for (unsigned i = 0; i < sizeof(field) / sizeof(*field); i++)
+		if (!values[field[i]].len)
+			flags |= 1u << i; /* in the order of enum lf_flag */
+	return flags;
+}
+
 void lf_redis_fields_read(const redisReply *reply, struct lf_text namespace, struct lf_text hash,
                           struct lf_entry *entry)
 {
@@ -261,6 +274,8 @@ void lf_redis_fields_read(const redisReply *reply, struct lf_text namespace, str
 		.first_seen_at = read_time(v[LF_REDIS_FIRST_SEEN]),
 		.last_seen_at = read_time(v[LF_REDIS_LAST_SEEN]),
 	};
+	if (entry->flags_version < 0)
+		entry->flags_unsaid = unsaid(v);
 	read_counts(v, entry);
 }
 

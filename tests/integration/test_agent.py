@@ -324,6 +324,27 @@ class TestFlags:
         else:
             mongo.db.entries.update_one({"hash": entry_hash}, {"$set": {"enabled": enabled}})
 
+    def test_a_field_that_is_set_where_the_entry_is_no_more_changes_no_other(self, agent, redis, chatter,
+                                                                             tmp_path):
+        one = agent(redis=redis)
+        one.host(chatter, "format", tmp_path / "a", 5)
+        agree(one, 5, redis=redis)
+        (entry_hash,) = (entry["hash"] for entry in one.entries())
+        key = f"logfold:{NAMESPACE}:entry:{{{entry_hash}}}"
+        client = redis.client()
+
+        def stored():
+            return next((entry["enabled"], entry["persistToDb"], entry["tags"]) for entry in one.entries())
+
+        client.hset(key, mapping={"persistToDb": "false", "tags": '["kept"]'})
+        client.publish(f"logfold:{NAMESPACE}:flags", entry_hash)
+        wait_until(lambda: stored() == (True, False, ["kept"]), lambda: f"{stored()}")
+        client.delete(key)
+        client.hset(key, "enabled", "false")
+        client.publish(f"logfold:{NAMESPACE}:flags", entry_hash)
+        wait_until(lambda: not stored()[0], lambda: f"{stored()}")
+        assert stored() == (False, False, ["kept"])
+
     def test_flags_that_are_published_in_a_row_are_taken_without_a_poll(self, agent, redis):
         """Nothing but the messages wakes the agent: one that it left lying would stay there until redis is
         asked for life."""

@@ -233,3 +233,20 @@ Test(store_flags, entries_can_be_had_by_how_lately_their_flags_changed)
 	cr_assert_eq(lf_store_each(store, &query, join, found, &why), 0, "%s", why.text);
 	cr_assert_str_eq(found, "cab");
 }
+
+Test(store_flags, a_flag_that_an_offer_without_a_version_does_not_say_stays)
+{
+	struct lf_entry offer = offer_of("m", true, 3, "w");
+
+	count_passed(store, "m", 1);
+	offer.persist_to_db = false;
+	offer.tags = (struct lf_text)TEXT("[\"kept\"]");
+	offer.policy = (struct lf_text)TEXT("p");
+	cr_assert_eq(adopt(&offer), LF_ADOPTED);
+	offer = offer_of("m", false, -1, "");
+	offer.flags_unsaid = LF_FLAGS_ALL & ~(unsigned)LF_FLAG_ENABLED;
+	cr_assert_eq(adopt(&offer), LF_ADOPTED);
+	cr_assert_eq(adopt(&offer), LF_ADOPTED_NOTHING);
+	expect_stored("SELECT enabled || persistToCache || persistToDb || tags || policy || flagsVersion"
+	              " FROM entries WHERE messageTemplate = 'm'", "010[\"kept\"]p4");
+}
