@@ -102,7 +102,7 @@ void lf_drain_quarantine(struct lf_drain *drain, const char *name, const char *r
 	                  lf_rundir_quarantine_fd(drain->dir), name) == 0)
 		lf_say(reporter, "segment '%s/quarantine/%s' was moved there and is not counted: %s", path,
 		       name, reason);
-	else
+	else if (errno != ENOENT)
 		lf_say(reporter, "segment '%s/segments/%s' is not counted (%s) and cannot be moved away: %s",
 		       path, name, reason, strerror(errno));
 }

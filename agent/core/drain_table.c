@@ -93,6 +93,7 @@ void lf_drain_forget(struct lf_drain *drain, bool (*is_over)(const struct lf_dra
 			continue;
 		}
 		lf_drain_release(drain, segment);
+		lf_drain_drop_name(drain, segment);
 		lf_owner_unwatch(&segment->watch);
 		lf_reader_free(segment->reader);
 		lf_counters_fini(&segment->drained);

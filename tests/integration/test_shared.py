@@ -298,6 +298,8 @@ class TestApart:
             os.unlink(folder / name)
         host.agent.ask("drain")
         assert "segments=0 " in host.agent.ask("status")[0]
+        host.run(BOB, "--", "echo", "heard")
+        assert list(host.counted().values()) == [2], "there is room for him again"
         assert host.agent.stop().count("\n") < 25
 
     def test_a_directory_that_a_stranger_made_is_not_used(self, host):
