@@ -332,6 +332,7 @@ Test(shipper, a_flag_that_is_set_just_before_the_end_reaches_a_hot_tier)
 {
 	config.mongo.max_entries = 1;
 	config.mongo.poll_interval_ms = 3600000;
+	config.agent.flush_interval_ms = 3600000;
 	count_passed(store, "cold", 1);
 	count_passed(store, "hot", 9);
 	start();
