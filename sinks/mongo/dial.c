@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -26,6 +27,7 @@ struct lf_mongo_lookup {
 	struct gaicb question;
 	struct addrinfo hints;
 	char name[BSON_HOST_NAME_MAX + 1], port[8];
+	struct lf_mongo_lookup *next;
 };
 
 static void lookup_free(struct lf_mongo_lookup *lookup)
@@ -58,18 +60,29 @@ static struct lf_mongo_lookup *lookup_new(const mongoc_host_list_t *host)
 	return NULL;
 }
 
-/* One question at a time: another name waits until the last is answered, or given up for good. */
+/* The question after that host, if it was asked already.  Of the others those are freed that were answered
+ * meanwhile, so that no outage of the resolver costs more than one for each host. */
 static struct lf_mongo_lookup *lookup_for(struct lf_mongo_dial *dial, const mongoc_host_list_t *host)
 {
-	struct lf_mongo_lookup *last = dial->lookup;
+	struct lf_mongo_lookup **at = &dial->lookups, *found = NULL;
 
-	dial->lookup = NULL;
-	if (last && strcmp(last->name, host->host) == 0 && gai_error(&last->question) == EAI_INPROGRESS)
-		return last;
-	if (last && gai_cancel(&last->question) != EAI_NOTCANCELED)
-		lookup_free(last);
-	/* else: still being asked by libc, and lost with it */
-	return lookup_new(host);
+	while (*at) {
+		struct lf_mongo_lookup *one = *at;
+		int rc = gai_error(&one->question);
+		bool wanted = !found && strcmp(one->name, host->host) == 0 && atoi(one->port) == host->port &&
+		              (rc == 0 || rc == EAI_INPROGRESS);
+
+		if (rc == EAI_INPROGRESS && !wanted) {
+			at = &one->next;
+			continue;
+		}
+		*at = one->next;
+		if (wanted)
+			found = one;
+		else
+			lookup_free(one);
+	}
+	return found ? found : lookup_new(host);
 }
 
 static int lookup_wait(struct lf_mongo_lookup *lookup, int timeout_ms)
@@ -90,7 +103,8 @@ static struct lf_mongo_lookup *resolve(struct lf_mongo_dial *dial, const mongoc_
 	if (rc == 0)
 		return lookup;
 	if (rc == EAI_INPROGRESS) {
-		dial->lookup = lookup;
+		lookup->next = dial->lookups;
+		dial->lookups = lookup;
 		tell(dial, LF_SINK_RETRY, "the name '%s' was not resolved in %d ms: is the resolver well?",
 		     host->host, timeout_ms);
 		return NULL;
@@ -103,9 +117,14 @@ static struct lf_mongo_lookup *resolve(struct lf_mongo_dial *dial, const mongoc_
 
 void lf_mongo_dial_fini(struct lf_mongo_dial *dial)
 {
-	if (dial->lookup && gai_cancel(&dial->lookup->question) != EAI_NOTCANCELED)
-		lookup_free(dial->lookup);
-	dial->lookup = NULL;
+	while (dial->lookups) {
+		struct lf_mongo_lookup *one = dial->lookups;
+
+		dial->lookups = one->next;
+		if (gai_cancel(&one->question) != EAI_NOTCANCELED)
+			lookup_free(one);
+		/* else: still being asked by libc, and lost with it */
+	}
 }
 
 /* ---- The address ---- */

@@ -13,7 +13,7 @@ struct lf_mongo_dial {
 	/* What went wrong last, as a part of a sentence; empty: nothing since it was emptied. */
 	char failure[320];
 	enum lf_sink_result result;
-	struct lf_mongo_lookup *lookup; /* of a name that the resolver has not answered yet */
+	struct lf_mongo_lookup *lookups; /* of names that the resolver has not answered in time */
 };
 
 /* As mongoc_client_set_stream_initiator() wants it; `dial` is the struct. */

@@ -1,6 +1,8 @@
 #include "sinks/redis/resolve.h"
 #include "sinks/redis/clock.h"
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +11,13 @@ struct request {
 	struct gaicb control;
 	struct addrinfo hints;
 	char host[256], port[8];
+	struct request *next;
 };
+
+/* Those, of all sinks here.  Whoever asks the same again takes one up, and frees what was answered to
+ * nobody: no outage of the resolver costs more than one for each host. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct request *unanswered;
 
 static int look_up_now(const char *host, const char *port, struct addrinfo **out)
 {
@@ -34,6 +42,57 @@ static struct request *request_new(const char *host, const char *port)
 	return request;
 }
 
+static struct request *request_ask(const char *host, const char *port)
+{
+	struct request *request = request_new(host, port);
+	struct gaicb *list[] = { request ? &request->control : NULL };
+
+	if (request && getaddrinfo_a(GAI_NOWAIT, list, 1, NULL) == 0)
+		return request;
+	free(request);
+	return NULL;
+}
+
+static void request_free(struct request *request)
+{
+	if (request->control.ar_result)
+		freeaddrinfo(request->control.ar_result);
+	free(request);
+}
+
+static struct request *take_up(const char *host, const char *port)
+{
+	struct request *found = NULL;
+
+	(void)pthread_mutex_lock(&lock);
+	for (struct request **at = &unanswered; *at;) {
+		struct request *one = *at;
+		int rc = gai_error(&one->control);
+		bool wanted = !found && strcmp(one->host, host) == 0 && strcmp(one->port, port) == 0 &&
+		              (rc == 0 || rc == EAI_INPROGRESS);
+
+		if (rc == EAI_INPROGRESS && !wanted) {
+			at = &one->next;
+			continue;
+		}
+		*at = one->next;
+		if (wanted)
+			found = one;
+		else
+			request_free(one);
+	}
+	(void)pthread_mutex_unlock(&lock);
+	return found;
+}
+
+static void leave(struct request *request)
+{
+	(void)pthread_mutex_lock(&lock);
+	request->next = unanswered;
+	unanswered = request;
+	(void)pthread_mutex_unlock(&lock);
+}
+
 static void wait_for(struct request *request, int64_t end_ms)
 {
 	const struct gaicb *list[] = { &request->control };
@@ -50,7 +109,6 @@ static void wait_for(struct request *request, int64_t end_ms)
 int lf_redis_resolve(const char *host, uint16_t port, int64_t end_ms, struct addrinfo **out)
 {
 	struct request *request;
-	struct gaicb *list[1];
 	char service[8];
 	int rc;
 
@@ -58,20 +116,21 @@ int lf_redis_resolve(const char *host, uint16_t port, int64_t end_ms, struct add
 	rc = look_up_now(host, service, out);
 	if (rc != EAI_NONAME)
 		return rc;
-	request = request_new(host, service);
+	request = take_up(host, service);
+	if (!request)
+		request = request_ask(host, service);
 	if (!request)
 		return EAI_MEMORY;
-	list[0] = &request->control;
-	rc = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
-	if (rc == 0)
-		wait_for(request, end_ms);
-	if (rc == 0)
-		rc = gai_error(&request->control);
-	if (rc == EAI_INPROGRESS && gai_cancel(&request->control) != EAI_CANCELED)
-		/* A thread of libc still writes into it, and nobody tells when it stops: it is left to it. */
-		return gai_error(&request->control) == EAI_INPROGRESS ? EAI_AGAIN : EAI_SYSTEM;
-	if (rc == 0)
+	wait_for(request, end_ms);
+	rc = gai_error(&request->control);
+	if (rc == EAI_INPROGRESS) {
+		leave(request);
+		return EAI_AGAIN;
+	}
+	if (rc == 0) {
 		*out = request->control.ar_result;
-	free(request);
-	return rc == EAI_INPROGRESS ? EAI_AGAIN : rc;
+		request->control.ar_result = NULL;
+	}
+	request_free(request);
+	return rc;
 }
