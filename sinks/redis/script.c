@@ -146,7 +146,9 @@ static const char merge_text[] =
 static const char evict_text[] =
 	"local mine = {}\n"
 	"for i = 1, #ARGV do mine['n:' .. ARGV[i]] = true; mine['o:' .. ARGV[i]] = true end\n"
-	"local fields = redis.call('HKEYS', KEYS[1])\n"
+	"local fields = redis.pcall('HKEYS', KEYS[1])\n"
+	/* What somebody put there by mistake is nobody's count. */
+	"if fields.err and not string.find(fields.err, 'WRONGTYPE', 1, true) then return fields end\n"
 	"for i = 1, #fields do\n"
 	"  if string.find(fields[i], '^[no]:') and not mine[fields[i]] then return 0 end\n"
 	"end\n"

@@ -204,6 +204,14 @@ def test_only_what_nobody_else_counts_in_is_evicted(redis, connect):
 
 # ---- Whether it is still the same server ----
 
+def test_a_key_of_another_type_keeps_nothing_from_being_evicted(redis, connect):
+    sink, client = connect(redis), redis.client()
+    client.set(key_of(), "a mistake")
+    sink.record(hash=HASH, share={ONE: (1, 0, 0, 0, 0)})
+    done(sink.evict())
+    assert not client.exists(key_of())
+
+
 def test_an_emptied_server_has_another_epoch_and_knows_no_sequence(redis, connect):
     sink = connect(redis)
     sink.record(hash=HASH)
