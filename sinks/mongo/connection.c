@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sinks/mongo/birth.h"
 #include "sinks/mongo/dial.h"
 #include "sinks/mongo/uri.h"
 
@@ -17,6 +18,7 @@ struct lf_mongo {
 	char *database;
 	char *collection; /* of the entries; NULL: the usual one */
 	mongoc_client_t *client; /* NULL: none yet */
+	struct lf_mongo_birth *birth; /* of one that is not there yet */
 	mongoc_collection_t *collections[LF_MONGO_COLLECTIONS];
 	bool broken; /* the next call begins with a new one */
 	void (*on_drop)(void *arg);
@@ -84,6 +86,7 @@ void lf_mongo_close(struct lf_mongo *mongo)
 	if (!mongo)
 		return;
 	drop(mongo);
+	lf_mongo_birth_give_up(mongo->birth);
 	lf_mongo_dial_fini(&mongo->dial);
 	lf_mongo_uri_fini(&mongo->uri);
 	free(mongo->database);
@@ -113,7 +116,13 @@ static enum lf_sink_result make_client(struct lf_mongo *mongo, int timeout_ms, s
 	lf_mongo_uri_set_timeout(&mongo->uri, timeout_ms);
 	if (lf_mongo_uri_check_files(&mongo->uri, err) != 0)
 		return LF_SINK_REJECTED;
-	mongo->client = mongoc_client_new_from_uri(mongo->uri.uri);
+	mongo->client = lf_mongo_birth(&mongo->birth, mongo->uri.uri, timeout_ms);
+	if (!mongo->client && mongoc_uri_get_srv_hostname(mongo->uri.uri)) {
+		(void)lf_fail(err, -EAGAIN, "mongo at %s: the hosts of this service are not known%s: is it "
+		              "spelled right in the uri, and is the resolver well?", mongo->uri.address,
+		              mongo->birth ? " yet" : "");
+		return LF_SINK_RETRY;
+	}
 	if (!mongo->client) {
 		(void)lf_fail(err, -EINVAL, "mongo at %s: the client library cannot serve this uri: was it "
 		              "built with what the uri asks for (TLS, compression, DNS)?", mongo->uri.address);

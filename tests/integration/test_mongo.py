@@ -286,6 +286,12 @@ def test_hosts_that_are_not_there_are_named(drive):  # noqa: F811
     fails(drive("mongo", uri="mongodb://no-such-host.invalid/"), "retry", "no-such-host.invalid")
 
 
+def test_a_service_that_nobody_knows_is_asked_for_again_and_costs_no_more_than_the_timeout(drive):  # noqa: F811
+    sink = drive("mongo", uri="mongodb+srv://user:secret@no.such.invalid/")
+    for _ in range(2):
+        fails(sink, "retry", "no.such.invalid", "spelled right")
+
+
 def test_a_server_that_takes_connections_and_is_silent_costs_no_more_than_the_timeout(drive):  # noqa: F811
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
