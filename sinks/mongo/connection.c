@@ -173,6 +173,17 @@ bool lf_mongo_command(struct lf_mongo *mongo, const bson_t *command, bson_t *rep
 	                                             error);
 }
 
+bool lf_mongo_read_command(struct lf_mongo *mongo, const bson_t *command, bson_t *reply,
+                           bson_error_t *error)
+{
+	mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+	bool answered = mongoc_client_read_command_with_opts(mongo->client, mongo->database, command,
+	                                                     primary, NULL, reply, error);
+
+	mongoc_read_prefs_destroy(primary);
+	return answered;
+}
+
 /* ---- Failures ---- */
 
 /* Server errors that stay until somebody changes something.  What is not in the list comes again: a new

@@ -34,6 +34,10 @@ const char *lf_mongo_collection_name(enum lf_mongo_collection which);
 /* A command of ours that writes, to the database.  The reply is the caller's to destroy in any case. */
 bool lf_mongo_command(struct lf_mongo *mongo, const bson_t *command, bson_t *reply, bson_error_t *error);
 
+/* The same for one that reads, of the primary. */
+bool lf_mongo_read_command(struct lf_mongo *mongo, const bson_t *command, bson_t *reply,
+                           bson_error_t *error);
+
 /* Says what failed while `doing` ("writing entries"), and how it is to be taken. */
 enum lf_sink_result lf_mongo_failed(struct lf_mongo *mongo, const char *doing, const bson_error_t *error,
                                     struct lf_error *err);

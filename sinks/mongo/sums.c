@@ -57,11 +57,11 @@ static void append_group(bson_t *out)
 	(void)bson_append_document_end(out, &sum);
 }
 
-static bson_t *sum_pipeline(const struct lf_mongo_rollup *rollup)
+static void append_pipeline(bson_t *out, const struct lf_mongo_rollup *rollup)
 {
-	bson_t *pipeline = bson_new(), stages, stage, body;
+	bson_t stages, stage, body;
 
-	(void)bson_append_array_begin(pipeline, "pipeline", -1, &stages);
+	(void)bson_append_array_begin(out, "pipeline", -1, &stages);
 	(void)bson_append_document_begin(&stages, "0", -1, &stage);
 	(void)bson_append_document_begin(&stage, "$match", -1, &body);
 	append_filter(&body, rollup);
@@ -72,8 +72,7 @@ static bson_t *sum_pipeline(const struct lf_mongo_rollup *rollup)
 	append_group(&body);
 	(void)bson_append_document_end(&stage, &body);
 	(void)bson_append_document_end(&stages, &stage);
-	(void)bson_append_array_end(pipeline, &stages);
-	return pipeline;
+	(void)bson_append_array_end(out, &stages);
 }
 
 static int64_t number_in(const bson_t *document, const char *name)
@@ -104,37 +103,61 @@ static bool parse_sum(struct sum *out, const bson_t *document)
 	return true;
 }
 
-static mongoc_cursor_t *ask_for_sums(struct lf_sink *sink, const struct lf_mongo_rollup *rollup)
+/* As a command: the answer is of one batch, and the aggregate call of some libmongoc 1.30 takes the name of
+ * the collection for a part of the database's. */
+static bool ask_for_sums(struct lf_sink *sink, const struct lf_mongo_rollup *rollup, bson_t *reply,
+                         bson_error_t *error)
 {
-	bson_t *pipeline = sum_pipeline(rollup);
-	mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
-	mongoc_cursor_t *cursor = mongoc_collection_aggregate(
-		lf_mongo_collection(sink->mongo, LF_MONGO_COUNTS), MONGOC_QUERY_NONE, pipeline, NULL, primary);
+	bson_t command = BSON_INITIALIZER, cursor;
+	bool answered;
 
-	mongoc_read_prefs_destroy(primary);
-	bson_destroy(pipeline);
-	return cursor;
+	(void)bson_append_utf8(&command, "aggregate", -1, lf_mongo_collection_name(LF_MONGO_COUNTS), -1);
+	append_pipeline(&command, rollup);
+	(void)bson_append_document_begin(&command, "cursor", -1, &cursor);
+	(void)bson_append_int32(&cursor, "batchSize", -1, (int32_t)rollup->pending_count + 1);
+	(void)bson_append_document_end(&command, &cursor);
+	answered = lf_mongo_read_command(sink->mongo, &command, reply, error);
+	bson_destroy(&command);
+	return answered;
+}
+
+static void take_sums(struct lf_sink *sink, const struct lf_mongo_rollup *rollup, const bson_t *reply,
+                      struct sum *sums, size_t *count)
+{
+	bson_iter_t field, batch;
+	const uint8_t *data;
+	uint32_t bytes;
+	bson_t document;
+
+	if (!bson_iter_init(&field, reply) || !bson_iter_find_descendant(&field, "cursor.firstBatch", &batch) ||
+	    !bson_iter_recurse(&batch, &field))
+		return;
+	while (*count < rollup->pending_count && bson_iter_next(&field)) {
+		if (!BSON_ITER_HOLDS_DOCUMENT(&field))
+			continue;
+		bson_iter_document(&field, &bytes, &data);
+		if (!bson_init_static(&document, data, bytes))
+			continue;
+		sink->sums_here |= number_in(&document, "shares") < 1;
+		*count += parse_sum(&sums[*count], &document);
+	}
 }
 
 /* What the server cannot is found out here, once. */
 static enum lf_sink_result sums_of_server(struct lf_sink *sink, const struct lf_mongo_rollup *rollup,
                                           struct sum *sums, size_t *count, struct lf_error *err)
 {
-	mongoc_cursor_t *cursor = ask_for_sums(sink, rollup);
-	const bson_t *document;
 	bson_error_t error = { 0 };
-	bool failed;
+	bson_t reply;
+	bool answered = ask_for_sums(sink, rollup, &reply, &error);
 
 	*count = 0;
-	while (*count < rollup->pending_count && mongoc_cursor_next(cursor, &document)) {
-		sink->sums_here |= number_in(document, "shares") < 1;
-		*count += parse_sum(&sums[*count], document);
-	}
-	failed = mongoc_cursor_error(cursor, &error);
-	mongoc_cursor_destroy(cursor);
-	if (failed && lf_mongo_not_offered(&error))
+	if (answered)
+		take_sums(sink, rollup, &reply, sums, count);
+	bson_destroy(&reply);
+	if (!answered && lf_mongo_not_offered(&error))
 		sink->sums_here = true;
-	else if (failed)
+	else if (!answered)
 		return lf_mongo_failed(sink->mongo, doing, &error, err);
 	return LF_SINK_DONE;
 }
