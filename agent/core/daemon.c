@@ -104,6 +104,8 @@ static int handle_request(void *arg, const struct lf_control_request *request, F
 {
 	struct daemon *daemon = arg;
 
+	if (!daemon->tiers || !daemon->lookups)
+		return lf_fail(err, -ENOMEM, "there was no memory for the tiers: start the agent anew");
 	if (strcmp(request->line, "health") == 0) {
 		lf_health_write(reply, daemon->config, daemon->agent, daemon->tiers,
 		                lf_clock_ms() - daemon->began_ms);

@@ -73,6 +73,15 @@ bool lf_shipper_took(struct lf_shipper *shipper, enum lf_sink_result result,
 /* A failure of the store, told once. */
 void lf_shipper_trouble(struct lf_shipper *shipper, const char *sentence);
 
+/* shipper_connect.c: the store and the sink; false, or a negative errno, when something failed */
+int lf_shipper_check_options(struct lf_shipper *shipper, struct lf_error *err);
+bool lf_shipper_prepare(struct lf_shipper *shipper); /* both are open */
+void lf_shipper_close_sink(struct lf_shipper *shipper);
+void lf_shipper_free_namespaces(struct lf_namespaces *namespaces);
+bool lf_shipper_greet(struct lf_shipper *shipper); /* asks the tier who it is, and compares */
+bool lf_shipper_may_watch(const struct lf_shipper *shipper);
+bool lf_shipper_watch(struct lf_shipper *shipper);
+
 /* Where the store is now; false when it failed, or counts under another incarnation than the sink speaks
  * for: then all begins anew. */
 bool lf_shipper_look_at_store(struct lf_shipper *shipper);
