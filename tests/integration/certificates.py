@@ -28,7 +28,9 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self._key = folder / f"{name}.key"
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-days", 2, "-subj", f"/CN=logfold test {name}", "-keyout", self._key, "-out", self.file)
+                "-days", 2, "-subj", f"/CN=logfold test {name}", "-addext",
+                "keyUsage=critical,keyCertSign,cRLSign",  # Python 3.13 wants it said
+                "-keyout", self._key, "-out", self.file)
 
     def issue(self, name):
         key, request, certificate, both, names = (
