@@ -121,6 +121,15 @@ static bool ask_for_sums(struct lf_sink *sink, const struct lf_mongo_rollup *rol
 	return answered;
 }
 
+/* What is asked for comes at once; a server that hands out less would have us leave the rest unsummed. */
+static bool is_whole(const bson_t *reply)
+{
+	bson_iter_t all, id;
+
+	return bson_iter_init(&all, reply) && bson_iter_find_descendant(&all, "cursor.id", &id) &&
+	       lf_mongo_parse_number(&id) == 0;
+}
+
 static void take_sums(struct lf_sink *sink, const struct lf_mongo_rollup *rollup, const bson_t *reply,
                       struct sum *sums, size_t *count)
 {
@@ -129,9 +138,12 @@ static void take_sums(struct lf_sink *sink, const struct lf_mongo_rollup *rollup
 	uint32_t bytes;
 	bson_t document;
 
-	if (!bson_iter_init(&field, reply) || !bson_iter_find_descendant(&field, "cursor.firstBatch", &batch) ||
-	    !bson_iter_recurse(&batch, &field))
+	if (!is_whole(reply) || !bson_iter_init(&field, reply) ||
+	    !bson_iter_find_descendant(&field, "cursor.firstBatch", &batch) ||
+	    !bson_iter_recurse(&batch, &field)) {
+		sink->sums_here = true;
 		return;
+	}
 	while (*count < rollup->pending_count && bson_iter_next(&field)) {
 		if (!BSON_ITER_HOLDS_DOCUMENT(&field))
 			continue;

@@ -212,6 +212,17 @@ def test_sums_are_those_of_the_server_where_it_can(fake, sink):
                                     "countSampled": 2, "countLimited": 0, "countFolded": 0}}
 
 
+@pytest.mark.parametrize("answer", [cursor(id=7), {"ok": 1.0}], ids=["in-part", "no-batch"])
+def test_sums_that_the_server_hands_out_in_part_are_made_here(fake, sink, answer):
+    a_dirty_share(fake, [{"_id": "shop:rollup", "holder": "", "serial": 4}])
+    shares, before = [{"hash": hash_of(1), "incarnation": A, "countPassed": 9}], fake.answers["find"]
+    fake.answers["find"] = lambda c: cursor(*shares) if "$in" in str(c["filter"]) else before(c)
+    fake.answers["findandmodify"] = {"ok": 1.0, "value": {"_id": "shop:rollup"}}
+    fake.answers["aggregate"] = answer
+    sink.must("tend")
+    assert fake.heard("update")[-1]["updates"][0]["u"]["$max"]["countPassed"] == 9
+
+
 def test_marks_are_taken_before_the_sum_and_what_failed_is_summed_later_without_a_mark(fake, sink):
     a_dirty_share(fake, [{"_id": "shop:rollup", "holder": "", "serial": 4}])
     fake.answers["findandmodify"] = {"ok": 1.0, "value": {"_id": "shop:rollup"}}
