@@ -185,7 +185,7 @@ static int64_t latest(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* Without a change in the store nothing is due but the poll. */
+/* Without a change in the store, and with nothing left from before, nothing is due but the poll. */
 static int time_to_wait(const struct lf_shipper *shipper, bool woken_early)
 {
 	int64_t now = lf_clock_ms(), until = shipper->next_poll_ms;
@@ -197,7 +197,7 @@ static int time_to_wait(const struct lf_shipper *shipper, bool woken_early)
 	else {
 		if (shipper->more)
 			until = now;
-		if (woken_early)
+		if (woken_early || shipper->mark.sequence < shipper->at.drain_sequence)
 			until = earliest(until, shipper->next_flush_ms);
 		if (shipper->busy)
 			until = earliest(until, shipper->next_tend_ms);
