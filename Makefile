@@ -189,6 +189,9 @@ SANITIZED := .build/address-undefined
 THREADED := .build/thread
 PYTEST := $(PYTHON) -B -m pytest -p no:cacheprovider -q
 
+# Those that are about the command itself are run with one that has sanitizers, and not a second time.
+SANITIZED_TESTS := $(addprefix tests/integration/test_,cli.py faults.py stores.py agent.py)
+
 .PHONY: test
 test: test-deps
 	@$(MAKE) --no-print-directory WERROR=1 build headers tools progs
@@ -199,8 +202,9 @@ test: test-deps
 	@for race in $(patsubst tests/unit/race_%.c,$(THREADED)/race/%,$(RACES)); do \
 		echo "$$race"; $$race || exit 1; done
 	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_COMMAND=$(CURDIR)/$(SANITIZED)/logfold \
-		$(PYTEST) $(addprefix tests/integration/test_,cli.py faults.py stores.py agent.py)
-	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_SINK_BUILD=$(CURDIR)/$(SANITIZED) $(PYTEST) tests
+		$(PYTEST) $(SANITIZED_TESTS)
+	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_SINK_BUILD=$(CURDIR)/$(SANITIZED) $(PYTEST) tests \
+		$(addprefix --ignore=,$(SANITIZED_TESTS))
 
 # What takes longer than a test should: hundreds of kill rounds, and the daemon's threads under
 # ThreadSanitizer.  A killed agent hides its exit code, so the reports are looked for; names that do not

@@ -310,7 +310,7 @@ class Round:
             assert one.stop() == 0
         assert not self.differences(), f"after the last flush: {self.report()}"
         for one in self.agents:
-            assert "set back" not in one.said(), self.report()
+            assert "was set back" not in one.said(), self.report()
 
 
 @pytest.fixture
