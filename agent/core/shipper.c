@@ -78,7 +78,8 @@ static bool flush(struct lf_shipper *shipper, int64_t now)
 	if (now < shipper->next_flush_ms && !shipper->more)
 		return true;
 	shipper->next_flush_ms = now + shipper->options.config->agent.flush_interval_ms;
-	return lf_shipper_flush(shipper);
+	shipper->left = !lf_shipper_flush(shipper);
+	return !shipper->left;
 }
 
 /* ---- Looking up ---- */
@@ -197,7 +198,7 @@ static int time_to_wait(const struct lf_shipper *shipper, bool woken_early)
 	else {
 		if (shipper->more)
 			until = now;
-		if (woken_early || shipper->mark.sequence < shipper->at.drain_sequence)
+		if (woken_early || shipper->left)
 			until = earliest(until, shipper->next_flush_ms);
 		if (shipper->busy)
 			until = earliest(until, shipper->next_tend_ms);

@@ -58,6 +58,7 @@ struct lf_shipper {
 	struct lf_batch batch;
 	size_t piece;                   /* entries of one write, at most batch_size */
 	bool more;                      /* the last flush did not come to its end */
+	bool left;                      /* it failed */
 	bool busy;                      /* tend() has more to do */
 	int64_t next_flush_ms, next_poll_ms, next_tend_ms, renew_ms, succeeded_ms;
 	int64_t rest_ms;                /* until then a store that fails is left alone */
