@@ -28,4 +28,19 @@ static inline int lf_hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* LF_HEX_MAX digits and nothing else; 0 when the text is no such number. */
+static inline uint64_t lf_hex_read(const char *text)
+{
+	uint64_t value = 0;
+
+	for (int i = 0; i < LF_HEX_MAX; i++) {
+		int digit = lf_hex_digit(text[i]); /* -1 for the NUL, too */
+
+		if (digit < 0)
+			return 0;
+		value = value << 4 | (unsigned)digit;
+	}
+	return text[LF_HEX_MAX] ? 0 : value;
+}
+
 #endif

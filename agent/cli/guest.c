@@ -14,6 +14,7 @@
 #include "agent/core/control.h"
 #include "agent/core/rundir.h"
 #include "agent/map/run_dir.h"
+#include "hashing/namespace.h"
 
 enum {
 	FIND_TIMEOUT_MS = 1000, /* an agent that takes longer is stopped, or as good as */
@@ -69,13 +70,6 @@ static bool make_id(char out[LF_RUN_ID_CHARS + 1])
 	return true;
 }
 
-static bool is_namespace(const char *name)
-{
-	size_t len = name ? strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") : 0;
-
-	return len > 0 && len <= LF_NAMESPACE_MAX && !name[len];
-}
-
 /* The one that the command's processes will name; empty: none, then the daemon says which it is. */
 static const char *namespace_of(const struct lf_options *options)
 {
@@ -83,7 +77,7 @@ static const char *namespace_of(const struct lf_options *options)
 
 	if (options->namespace)
 		return options->namespace;
-	return is_namespace(inherited) ? inherited : "";
+	return lf_namespace_is(inherited) ? inherited : "";
 }
 
 static bool be_let_in(struct lf_guest *guest, const struct lf_options *options)

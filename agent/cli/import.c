@@ -14,7 +14,7 @@
 #include "agent/cli/cli.h"
 #include "agent/cli/import.h"
 #include "agent/cli/place.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 
 /* ---- From store to store ---- */
 

@@ -7,8 +7,9 @@
 
 #include "agent/cli/import.h"
 #include "agent/cli/json_read.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 #include "hashing/entry_id.h"
+#include "hashing/namespace.h"
 
 enum { PROGRESS_AFTER_MS = 1000, PROGRESS_EVERY_MS = 200 };
 
@@ -53,15 +54,11 @@ void lf_import_progress(struct lf_import *import)
 
 static int check_namespace(const struct lf_entry *entry, struct lf_error *err)
 {
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 	const struct lf_text *name = &entry->namespace;
 
-	for (size_t i = 0; i < name->len; i++)
-		if (!strchr(letters, name->data[i]))
-			goto bad;
-	if (name->len <= LF_NAMESPACE_MAX)
+	/* Without one it is the default one. */
+	if (name->len == 0 || lf_namespace_is_valid(*name))
 		return 0;
-bad:
 	return lf_fail(err, -EINVAL, "'%.*s' is no namespace: 1 to %d of letters, digits, '.', '_' and '-'",
 	               (int)(name->len < LF_NAMESPACE_MAX ? name->len : LF_NAMESPACE_MAX), name->data,
 	               (int)LF_NAMESPACE_MAX);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "logfold/entry.h"
+#include "hashing/namespace.h"
 
 struct row {
 	const char *name;
@@ -78,9 +79,7 @@ static int set_skip_bad(struct lf_options *options, const char *value, struct lf
 
 static int set_namespace(struct lf_options *options, const char *value, struct lf_error *err)
 {
-	size_t len = strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
-
-	if (len == 0 || len > LF_NAMESPACE_MAX || value[len])
+	if (!lf_namespace_is(value))
 		return lf_fail(err, -EINVAL,
 			       "'%s' is no namespace: 1 to %d of letters, digits, '.', '_' and '-'", value,
 			       (int)LF_NAMESPACE_MAX);

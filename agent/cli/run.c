@@ -16,7 +16,7 @@
 #include "agent/cli/spawn.h"
 #include "agent/cli/summary.h"
 #include "agent/core/agent.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 
 struct run {
 	const struct lf_options *options;

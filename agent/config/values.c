@@ -5,8 +5,7 @@
 
 #include "agent/config/internal.h"
 #include "hashing/utf8.h"
-
-#define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+#include "hashing/namespace.h"
 
 static int no_memory(const struct lf_key *key, struct lf_error *err)
 {
@@ -125,7 +124,7 @@ static size_t span(struct lf_text text, const char *set)
 
 static bool is_name(struct lf_text text, size_t most)
 {
-	return text.len > 0 && text.len <= most && span(text, NAME_CHARS) == text.len;
+	return text.len > 0 && text.len <= most && span(text, LF_NAMESPACE_CHARS) == text.len;
 }
 
 static int set_namespace(struct lf_config *config, const struct lf_key *key,
@@ -193,7 +192,7 @@ static bool is_star(struct lf_text text)
 /* A user is a name or a number as /etc/passwd may have it. */
 static bool is_user(struct lf_text text)
 {
-	return text.len > 0 && (is_star(text) || span(text, NAME_CHARS "$@+") == text.len);
+	return text.len > 0 && (is_star(text) || span(text, LF_NAMESPACE_CHARS "$@+") == text.len);
 }
 
 /* NAMESPACE or USER:NAMESPACE. */

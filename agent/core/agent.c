@@ -10,7 +10,7 @@
 #include "agent/core/drain.h"
 #include "agent/core/publish.h"
 #include "agent/core/stamp.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 
 enum {
 	LOCK_TRIES = 20, /* another agent may be adopting the directory just now */

@@ -7,8 +7,7 @@
 #include <unistd.h>
 
 #include "logfold/entry.h"
-
-#define NAME_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+#include "hashing/namespace.h"
 
 struct rule {
 	bool any_user;
@@ -78,7 +77,7 @@ static int read_rule(struct rule *out, const char *pattern, struct lf_error *err
 	char user[256];
 
 	if (len == 0 || len > LF_NAMESPACE_MAX ||
-	    (strspn(namespace, NAME_CHARS) != len && strcmp(namespace, "*") != 0) ||
+	    (strspn(namespace, LF_NAMESPACE_CHARS) != len && strcmp(namespace, "*") != 0) ||
 	    (colon && (user_len == 0 || user_len >= sizeof(user))))
 		return lf_fail(err, -EINVAL, "'%.128s' in namespaces is neither NAMESPACE nor "
 		                             "USER:NAMESPACE, where a namespace is 1 to %d of letters, "

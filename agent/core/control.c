@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "agent/core/control_address.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 
 enum client_state {
 	CLIENT_ASKS,  /* its line has not come to its end */

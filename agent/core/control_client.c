@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "agent/core/control_address.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 
 static int set_timeouts(int fd, int64_t deadline)
 {

@@ -17,7 +17,7 @@
 #include "agent/core/json.h"
 #include "agent/core/lookup.h"
 #include "agent/core/notify.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 
 /* What the tiers lack then is sent under the new configuration; until they have stopped nobody is drained or
  * answered. */

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "agent/core/json.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 
 enum {
 	ENOUGH_CALLS = 1000, /* every message is new once: before that a hit rate says nothing */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "agent/core/sinks.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 #include "sinks/copy.h"
 
 enum {

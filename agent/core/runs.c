@@ -8,7 +8,7 @@
 #include "agent/core/drain.h"
 #include "agent/core/json.h"
 #include "agent/core/owner.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 #include "hashing/hex.h"
 
 struct run {
@@ -47,18 +47,7 @@ void lf_run_id_format(uint64_t id, char out[LF_RUN_ID_CHARS + 1])
 
 uint64_t lf_run_id_parse(const char *text)
 {
-	uint64_t id = 0;
-
-	if (strlen(text) != LF_RUN_ID_CHARS)
-		return 0;
-	for (; *text; text++) {
-		int digit = lf_hex_digit(*text);
-
-		if (digit < 0)
-			return 0;
-		id = id << 4 | (unsigned)digit;
-	}
-	return id;
+	return lf_hex_read(text);
 }
 
 /* 0 finds a free place. */

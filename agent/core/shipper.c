@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "agent/core/shipper_internal.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 
 enum {
 	TEND_INTERVAL_MS = 500,    /* while there is something to tend */

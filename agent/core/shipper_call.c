@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "agent/core/shipper_internal.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 
 enum { STORE_RETRY_MS = 1000 };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "agent/core/shipper_internal.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 
 static bool is_hot(const struct lf_shipper *shipper)
 {

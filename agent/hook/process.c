@@ -10,6 +10,7 @@
 #include "hashing/decimal.h"
 #include "hashing/hex.h"
 #include "hashing/sys.h"
+#include "hashing/namespace.h"
 
 /* Stands for the state of a process that could not make a map: not tried again on every call.  Its
  * cache has one empty cell, so that the shortest way needs no check of its own. */
@@ -39,31 +40,6 @@ static bool is_on(const char *name)
 	return value && *value && strcmp(value, "0") != 0;
 }
 
-static bool is_namespace(const char *name)
-{
-	size_t len = strlen(name);
-
-	return len >= 1 && len <= LF_NAMESPACE_MAX &&
-	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == len;
-}
-
-/* LOGFOLD_RUN_ID: 16 hex digits; 0 where it is none. */
-static uint64_t read_run_id(const char *text)
-{
-	uint64_t id = 0;
-
-	if (!text || strlen(text) != 16)
-		return 0;
-	for (; *text; text++) {
-		int digit = lf_hex_digit(*text);
-
-		if (digit < 0)
-			return 0;
-		id = id << 4 | (unsigned)digit;
-	}
-	return id;
-}
-
 static void keep(char *out, size_t size, const char *value)
 {
 	if (value && strlen(value) < size)
@@ -73,11 +49,12 @@ static void keep(char *out, size_t size, const char *value)
 static void read_settings(void)
 {
 	const char *namespace = secure_getenv("LOGFOLD_NAMESPACE");
+	const char *run_id = secure_getenv("LOGFOLD_RUN_ID");
 
 	settings.off = is_on("LOGFOLD_DISABLE");
 	settings.debug = is_on("LOGFOLD_DEBUG");
-	settings.run_id = read_run_id(secure_getenv("LOGFOLD_RUN_ID"));
-	if (namespace && is_namespace(namespace))
+	settings.run_id = run_id ? lf_hex_read(run_id) : 0;
+	if (namespace && lf_namespace_is(namespace))
 		keep(settings.namespace, sizeof(settings.namespace), namespace);
 	keep(settings.run_dir_given, sizeof(settings.run_dir_given),
 	     secure_getenv("LOGFOLD_RUN_DIR"));
@@ -147,7 +124,7 @@ static const char *find_namespace(const struct lf_flags *flags, char room[LF_NAM
 {
 	if (settings.namespace[0])
 		return settings.namespace;
-	return lf_flags_namespace(flags, room) && is_namespace(room) ? room : LF_NAMESPACE_DEFAULT;
+	return lf_flags_namespace(flags, room) && lf_namespace_is(room) ? room : LF_NAMESPACE_DEFAULT;
 }
 
 /* The path is long, so it lives in the new process's own scratch. */

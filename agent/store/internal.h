@@ -162,7 +162,4 @@ int lf_store_merge_flags(struct lf_store *store, const struct lf_entry *entry, c
 /* Mints where the file is not the one that its incarnation was bound to.  In no transaction. */
 int lf_store_check_binding(struct lf_store *store, struct lf_error *err);
 
-/* Writes LF_UUID_CHARS characters and a NUL. */
-int lf_uuid_random(char out[LF_UUID_CHARS + 1], struct lf_error *err);
-
 #endif

@@ -5,6 +5,7 @@
 
 #include "agent/store/internal.h"
 #include "hashing/entry_id.h"
+#include "hashing/namespace.h"
 
 /* ---- Set here ---- */
 
@@ -215,16 +216,6 @@ static bool is_flagged(const struct offer *offer)
 	       entry->policy.len || (offer->tags && strcmp(offer->tags, "[]") != 0);
 }
 
-static bool is_namespace(struct lf_text text)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-
-	for (size_t i = 0; i < text.len; i++)
-		if (!text.data[i] || !strchr(letters, text.data[i]))
-			return false;
-	return text.len > 0 && text.len <= LF_NAMESPACE_MAX;
-}
-
 /* Whether it may be made of what a stranger says: its hash is that of its identity. */
 static bool is_credible(const struct lf_entry *entry)
 {
@@ -232,7 +223,7 @@ static bool is_credible(const struct lf_entry *entry)
 	char hash[LF_HASH_CHARS + 1];
 	struct lf_id id;
 
-	if (!is_namespace(entry->namespace) || entry->hash.len != LF_HASH_CHARS ||
+	if (!lf_namespace_is_valid(entry->namespace) || entry->hash.len != LF_HASH_CHARS ||
 	    !entry->method.len || entry->method.len > LF_METHOD_MAX ||
 	    entry->message_template.len > LF_TEMPLATE_MAX || entry->top_frame.len > LF_FRAME_MAX)
 		return false;

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 #include "agent/store/internal.h"
 
 enum {

@@ -1,27 +1,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "sinks/mongo/documents.h"
 #include "sinks/mongo/internal.h"
 #include "sinks/mongo/parse.h"
+#include "hashing/uuid.h"
 
 /* ---- The mark of this database ---- */
-
-static void make_uuid(char out[LF_UUID_CHARS + 1])
-{
-	unsigned char b[16];
-
-	if (getrandom(b, sizeof(b), 0) != (ssize_t)sizeof(b))
-		abort(); /* cannot be: 16 bytes are never cut short */
-	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
-	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	(void)snprintf(out, LF_UUID_CHARS + 1,
-	               "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-	               b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
-	               b[15]);
-}
 
 static enum lf_sink_result read_lease(struct lf_sink *sink, const char *id, const char *field,
                                       char *text, size_t size, int64_t *number, struct lf_error *err)
@@ -54,12 +40,14 @@ static enum lf_sink_result make_epoch(struct lf_sink *sink, char epoch[LF_UUID_C
                                       struct lf_error *err)
 {
 	char id[LF_MONGO_ID_MAX], mine[LF_UUID_CHARS + 1];
-	bson_t *selector, *update, *options = BCON_NEW("upsert", BCON_BOOL(true));
+	bson_t *selector, *update, *options;
 	bson_error_t error = { 0 };
 	bool ok;
 
 	(void)snprintf(id, sizeof(id), "%s:epoch", sink->namespace);
-	make_uuid(mine);
+	if (lf_uuid_random(mine, err) < 0)
+		return LF_SINK_RETRY;
+	options = BCON_NEW("upsert", BCON_BOOL(true));
 	selector = BCON_NEW("_id", BCON_UTF8(id));
 	update = BCON_NEW("$setOnInsert", "{", "epoch", BCON_UTF8(mine), "}");
 	ok = mongoc_collection_update_one(lf_mongo_collection(sink->mongo, LF_MONGO_LEASES), selector, update,

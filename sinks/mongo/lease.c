@@ -1,20 +1,12 @@
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "sinks/mongo/documents.h"
 #include "sinks/mongo/internal.h"
 #include "sinks/mongo/parse.h"
+#include "hashing/clock.h"
 
 static const char doing[] = "taking the lease for the sums";
-
-uint64_t lf_mongo_clock_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void lease_id(char out[LF_MONGO_ID_MAX], const struct lf_mongo_rollup *rollup)
 {
@@ -110,7 +102,7 @@ enum lf_sink_result lf_mongo_lease_look(struct lf_sink *sink, struct lf_mongo_ro
 		return lf_mongo_failed(sink->mongo, doing, &error, err);
 	if (!rollup->seen_since_ms || !same(&now, &rollup->seen)) {
 		rollup->seen = now;
-		rollup->seen_since_ms = lf_mongo_clock_ms();
+		rollup->seen_since_ms = (uint64_t)lf_clock_ms();
 	}
 	if (strcmp(now.holder, sink->incarnation) != 0)
 		rollup->mine = false;
@@ -124,7 +116,7 @@ static void now_seen(struct lf_mongo_rollup *rollup, const char *holder)
 	rollup->seen.there = true;
 	rollup->seen.serial++;
 	(void)snprintf(rollup->seen.holder, sizeof(rollup->seen.holder), "%s", holder);
-	rollup->seen_since_ms = lf_mongo_clock_ms();
+	rollup->seen_since_ms = (uint64_t)lf_clock_ms();
 }
 
 /* Replaces the pair that was seen; won is false when it is another by now. */
@@ -192,7 +184,7 @@ static enum lf_sink_result take_over(struct lf_sink *sink, struct lf_mongo_rollu
 	if (result == LF_SINK_DONE && rollup->mine && orphaned) {
 		rollup->full = true;
 		rollup->full_after[0] = '\0';
-		rollup->full_again_ms = lf_mongo_clock_ms() + LF_MONGO_TERM_MS;
+		rollup->full_again_ms = (uint64_t)lf_clock_ms() + LF_MONGO_TERM_MS;
 	}
 	return result;
 }
@@ -200,7 +192,7 @@ static enum lf_sink_result take_over(struct lf_sink *sink, struct lf_mongo_rollu
 enum lf_sink_result lf_mongo_lease_renew(struct lf_sink *sink, struct lf_mongo_rollup *rollup,
                                          struct lf_error *err)
 {
-	if (lf_mongo_clock_ms() - rollup->seen_since_ms < LF_MONGO_TERM_MS / 3)
+	if ((uint64_t)lf_clock_ms() - rollup->seen_since_ms < LF_MONGO_TERM_MS / 3)
 		return LF_SINK_DONE;
 	return swap(sink, rollup, sink->incarnation, &rollup->mine, err);
 }
@@ -231,7 +223,7 @@ enum lf_sink_result lf_mongo_lease_take(struct lf_sink *sink, struct lf_mongo_ro
 	if (rollup->mine)
 		return lf_mongo_lease_renew(sink, rollup, err);
 	if (!rollup->seen.holder[0] || own_earlier_life ||
-	    lf_mongo_clock_ms() - rollup->seen_since_ms >= LF_MONGO_TERM_MS)
+	    (uint64_t)lf_clock_ms() - rollup->seen_since_ms >= LF_MONGO_TERM_MS)
 		return take_over(sink, rollup, err);
 	return LF_SINK_DONE;
 }

@@ -7,6 +7,7 @@
 #include "sinks/mongo/documents.h"
 #include "sinks/mongo/internal.h"
 #include "sinks/mongo/parse.h"
+#include "hashing/clock.h"
 
 static const char doing[] = "summing counts";
 
@@ -232,7 +233,7 @@ static struct lf_mongo_rollup *rollup_of(struct lf_sink *sink, const char *names
 static bool due(const struct lf_mongo_rollup *rollup)
 {
 	return rollup->full ||
-	       (rollup->full_again_ms && lf_mongo_clock_ms() >= rollup->full_again_ms);
+	       (rollup->full_again_ms && (uint64_t)lf_clock_ms() >= rollup->full_again_ms);
 }
 
 /* A write of ours that timed out lands, if it does, before those of a connection made after it; a term
@@ -240,7 +241,7 @@ static bool due(const struct lf_mongo_rollup *rollup)
 static void schedule_full(struct lf_mongo_rollup *rollup)
 {
 	if (rollup->late)
-		rollup->full_again_ms = lf_mongo_clock_ms() + LF_MONGO_TERM_MS;
+		rollup->full_again_ms = (uint64_t)lf_clock_ms() + LF_MONGO_TERM_MS;
 	rollup->late = false;
 	if (rollup->full || !due(rollup))
 		return;

@@ -46,8 +46,6 @@ struct lf_mongo_rollup {
 	struct lf_mongo_rollup *next;
 };
 
-uint64_t lf_mongo_clock_ms(void);
-
 /* Sums what is pending, and forgets it when the entries were raised. */
 enum lf_sink_result lf_mongo_sum_pending(struct lf_sink *sink, struct lf_mongo_rollup *rollup,
                                          struct lf_error *err);

@@ -1,9 +1,9 @@
 #include "sinks/mongo/stream.h"
+#include "hashing/clock.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <time.h>
 
 enum { STREAM_TYPE = 0x1f01d }; /* none of the library's own */
 
@@ -16,22 +16,14 @@ struct stream {
 	bool timed_out;
 };
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 void lf_mongo_deadline_set(struct lf_mongo_deadline *deadline, int timeout_ms)
 {
-	*deadline = (struct lf_mongo_deadline){ .at_ms = now_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) };
+	*deadline = (struct lf_mongo_deadline){ .at_ms = (uint64_t)lf_clock_ms() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) };
 }
 
 int lf_mongo_deadline_left_ms(const struct lf_mongo_deadline *deadline)
 {
-	uint64_t now = now_ms();
+	uint64_t now = (uint64_t)lf_clock_ms();
 
 	if (now >= deadline->at_ms)
 		return 0;

@@ -3,20 +3,13 @@
 #define LOGFOLD_SINKS_REDIS_CLOCK_H
 
 #include <stdint.h>
-#include <time.h>
 
-static inline int64_t lf_redis_now_ms(void)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+#include "hashing/clock.h"
 
 /* What is left, as poll() takes it; 0: too late. */
 static inline int lf_redis_left_ms(int64_t end_ms)
 {
-	int64_t left = end_ms - lf_redis_now_ms();
+	int64_t left = end_ms - lf_clock_ms();
 
 	if (left <= 0)
 		return 0;
@@ -26,7 +19,7 @@ static inline int lf_redis_left_ms(int64_t end_ms)
 /* A part of a call may take so long, and never longer than the call. */
 static inline int64_t lf_redis_sooner_ms(int64_t end_ms, int64_t part_ms)
 {
-	int64_t part_end = lf_redis_now_ms() + part_ms;
+	int64_t part_end = lf_clock_ms() + part_ms;
 
 	return part_end < end_ms ? part_end : end_ms;
 }

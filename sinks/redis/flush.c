@@ -98,7 +98,7 @@ void lf_redis_flush_commands(struct lf_redis_pipeline *p, const struct lf_sink_b
 enum lf_sink_result lf_redis_flush(struct lf_sink *sink, const struct lf_sink_batch *batch,
                                    int timeout_ms, struct lf_error *err)
 {
-	int64_t end_ms = lf_redis_now_ms() + timeout_ms;
+	int64_t end_ms = lf_clock_ms() + timeout_ms;
 	struct lf_redis_pipeline p = { 0 };
 	enum lf_sink_result result = LF_SINK_DONE;
 
@@ -148,7 +148,7 @@ static void add_evict(struct lf_redis_pipeline *p, const struct lf_sink_record *
 enum lf_sink_result lf_redis_evict(struct lf_sink *sink, const struct lf_sink_record *records,
                                    size_t count, int timeout_ms, struct lf_error *err)
 {
-	int64_t end_ms = lf_redis_now_ms() + timeout_ms;
+	int64_t end_ms = lf_clock_ms() + timeout_ms;
 	struct lf_redis_pipeline p = { 0 };
 	enum lf_sink_result result;
 	struct lf_text *words;

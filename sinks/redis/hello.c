@@ -206,7 +206,7 @@ static enum lf_sink_result read_sequence(struct lf_sink *sink, uint64_t *sequenc
 enum lf_sink_result lf_redis_hello(struct lf_sink *sink, struct lf_sink_hello *out, int timeout_ms,
                                    struct lf_error *err)
 {
-	int64_t end_ms = lf_redis_now_ms() + timeout_ms;
+	int64_t end_ms = lf_clock_ms() + timeout_ms;
 	struct lf_sink_hello hello = { .notifies = false };
 	enum lf_sink_result result = lf_redis_nodes_learn(&sink->nodes, end_ms, err);
 

@@ -194,7 +194,7 @@ static enum lf_sink_result read_some(struct lf_sink *sink, struct reading *r,
 enum lf_sink_result lf_redis_read(struct lf_sink *sink, const struct lf_sink_query *query,
                                   lf_sink_each each, void *arg, int timeout_ms, struct lf_error *err)
 {
-	int64_t end_ms = lf_redis_now_ms() + timeout_ms;
+	int64_t end_ms = lf_clock_ms() + timeout_ms;
 	struct reading r = { .query = query, .each = each, .arg = arg };
 	struct lf_redis_pipeline p = { 0 };
 	struct hashes hashes = { 0 };

@@ -32,7 +32,7 @@ enum lf_sink_result lf_redis_state(struct lf_sink *sink, struct lf_sink_state *o
                                    struct lf_error *err)
 {
 	static const struct lf_text info[] = { { "INFO", 4 }, { "memory", 6 } };
-	int64_t end_ms = lf_redis_now_ms() + timeout_ms;
+	int64_t end_ms = lf_clock_ms() + timeout_ms;
 	struct lf_sink_state worst = { -1, -1 };
 	enum lf_sink_result result = lf_redis_nodes_learn(&sink->nodes, end_ms, err);
 

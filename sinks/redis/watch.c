@@ -165,7 +165,7 @@ static bool keep_namespaces(struct lf_redis_watch *watch, const char *const *nam
 enum lf_sink_result lf_redis_watch(struct lf_sink *sink, const char *const *namespaces, size_t count,
                                    int timeout_ms, struct lf_error *err)
 {
-	int64_t end_ms = lf_redis_now_ms() + timeout_ms;
+	int64_t end_ms = lf_clock_ms() + timeout_ms;
 	struct lf_redis_watch *watch = &sink->watch;
 	struct epoll_event event = { .events = EPOLLIN };
 	enum lf_sink_result result;

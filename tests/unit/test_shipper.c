@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "agent/core/sinks.h"
-#include "agent/store/clock.h"
+#include "hashing/clock.h"
 #include "tests/unit/store_fixture.h"
 
 /* ---- A tier: the sink in memory, which a test may look into while a shipper is at work ---- */

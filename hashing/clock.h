@@ -1,6 +1,6 @@
 /* The clock of deadlines and intervals: it never jumps. */
-#ifndef LOGFOLD_STORE_CLOCK_H
-#define LOGFOLD_STORE_CLOCK_H
+#ifndef LOGFOLD_HASHING_CLOCK_H
+#define LOGFOLD_HASHING_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>
