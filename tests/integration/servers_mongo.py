@@ -13,9 +13,7 @@ that was named is not ours to stop: tests that must are skipped then, and only t
 """
 
 import os
-import pathlib
 import shutil
-import signal
 import socket
 import subprocess
 import uuid
@@ -24,15 +22,10 @@ import pymongo
 import pytest
 from certificates import Authority
 from conftest import DEADLINE_S, ROOT, wait_until
+from server_process import ServerProcess, free_port
 
 NAMED = os.environ.get("LOGFOLD_TEST_MONGO_URI")
 BUILDER = ROOT / "tests" / "servers" / "ferretdb.sh"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def ferretdb():
@@ -73,7 +66,7 @@ def mongod_command(server):
     return command + (["--auth"] if server.user else [])
 
 
-class Mongo:
+class Mongo(ServerProcess):
     """One server.  `process` is None where it is not ours."""
 
     def __init__(self, folder, user=None, pair=None, ca=None):
@@ -81,7 +74,6 @@ class Mongo:
         self.user, self.pair, self.ca = user, pair, ca
         self.port = free_port()
         self.database = f"logfold_test_{uuid.uuid4().hex[:12]}"
-        self.process = None
         self._clients = []
         self._log = folder / "server.log"
 
@@ -113,7 +105,7 @@ class Mongo:
             self.client()
         return self._clients[0][self.database]
 
-    def _ours(self):
+    def _may_touch(self):
         if NAMED:
             pytest.skip("needs a server that it can stop, not that of LOGFOLD_TEST_MONGO_URI")
 
@@ -140,28 +132,6 @@ class Mongo:
             pymongo.MongoClient(self.uri_as(None, None)).admin.command(
                 "createUser", self.user[0], pwd=self.user[1], roles=["root"])
         return self
-
-    def _end(self, how):
-        self._ours()
-        self.process.send_signal(how)
-        self.process.send_signal(signal.SIGCONT)
-        self.process.wait(timeout=DEADLINE_S)
-
-    def stop(self):
-        self._end(signal.SIGTERM)
-
-    def kill(self):
-        self._end(signal.SIGKILL)
-
-    def freeze(self):
-        self._ours()
-        self.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")")[-1]
-                   .split()[0] == "T", "the server stands still")
-
-    def resume(self):
-        self._ours()
-        self.process.send_signal(signal.SIGCONT)
 
     def close(self):
         if NAMED:

@@ -14,9 +14,7 @@ the test, or with the process of the tests where that is killed.
 """
 
 import os
-import pathlib
 import shutil
-import signal
 import socket
 import subprocess
 
@@ -24,19 +22,14 @@ import pytest
 import redis as redis_py
 from certificates import Authority
 from conftest import DEADLINE_S, wait_until
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+from server_process import ServerProcess, free_port
 
 
 def decoded(text):
     return text.decode() if isinstance(text, bytes) else text
 
 
-class Redis:
+class Redis(ServerProcess):
     """One server."""
 
     def __init__(self, folder, user=None, tls=False, save=False, options=()):
@@ -45,7 +38,6 @@ class Redis:
         self.user = user
         self.socket = folder / "redis.sock"
         self.ca = Authority(folder) if tls else None
-        self.process = None
         self._clients = []
         self._log = folder / "server.log"
         self._options = [*self._network(), *self._users(), *options]
@@ -118,29 +110,9 @@ class Redis:
         wait_until(self._answers, "redis-server answers")
         return self
 
-    def _end(self, how):
-        self.process.send_signal(how)
-        self.process.send_signal(signal.SIGCONT)
-        self.process.wait(timeout=DEADLINE_S)
-
-    def stop(self):
-        self._end(signal.SIGTERM)
-
-    def kill(self):
-        self._end(signal.SIGKILL)
-
     def restart(self):
         self.kill()
         return self.start()
-
-    def freeze(self):
-        self.process.send_signal(signal.SIGSTOP)
-        state = pathlib.Path(f"/proc/{self.process.pid}/stat")
-        wait_until(lambda: state.read_text().rsplit(")")[-1].split()[0] == "T",
-                   "redis-server stands still")
-
-    def resume(self):
-        self.process.send_signal(signal.SIGCONT)
 
     def close(self):
         for client in self._clients:
