@@ -1,32 +1,8 @@
 #include "agent/hook/message.h"
 
-#include "hashing/decimal.h"
 #include "hashing/frame.h"
 #include "hashing/mask.h"
 #include "hashing/utf8.h"
-
-static const char *const method_names[] = {
-	[LF_METHOD_printf] = "printf",     [LF_METHOD_fprintf] = "fprintf",
-	[LF_METHOD_vprintf] = "vprintf",   [LF_METHOD_vfprintf] = "vfprintf",
-	[LF_METHOD_dprintf] = "dprintf",   [LF_METHOD_vdprintf] = "vdprintf",
-	[LF_METHOD_puts] = "puts",         [LF_METHOD_fputs] = "fputs",
-	[LF_METHOD_fputc] = "fputc",       [LF_METHOD_putc] = "putc",
-	[LF_METHOD_putchar] = "putchar",   [LF_METHOD_fwrite] = "fwrite",
-	[LF_METHOD_write] = "write",       [LF_METHOD_writev] = "writev",
-};
-
-static size_t method_text(uint32_t code, char out[LF_METHOD_MAX])
-{
-	const char *name = method_names[code >> LF_METHOD_SHIFT];
-	unsigned fd_plus_1 = code & ((1U << LF_METHOD_SHIFT) - 1);
-	size_t len = strlen(name);
-
-	memcpy(out, name, len);
-	if (!fd_plus_1)
-		return len;
-	out[len++] = '.';
-	return (size_t)(lf_decimal_put(out + len, fd_plus_1 - 1) - out);
-}
 
 static struct lf_origin find_origin(struct lf_process *process, const void *ret, uint32_t code)
 {
@@ -36,7 +12,7 @@ static struct lf_origin find_origin(struct lf_process *process, const void *ret,
 	origin.frame = lf_map_intern(process->map,
 	                             (struct lf_text){ frame, lf_frame_of(ret, frame) });
 	origin.method = lf_map_intern(process->map,
-	                              (struct lf_text){ method, method_text(code, method) });
+	                              (struct lf_text){ method, lf_method_text(code, method) });
 	if (!origin.frame)
 		origin.method = 0;
 	return origin;

@@ -9,34 +9,8 @@
 
 #include "agent/hook/libc.h"
 
+#include "agent/hook/method.h"
 #include "agent/hook/process.h"
-
-enum lf_method {
-	LF_METHOD_printf = 1,
-	LF_METHOD_fprintf,
-	LF_METHOD_vprintf,
-	LF_METHOD_vfprintf,
-	LF_METHOD_dprintf,
-	LF_METHOD_vdprintf,
-	LF_METHOD_puts,
-	LF_METHOD_fputs,
-	LF_METHOD_fputc,
-	LF_METHOD_putc,
-	LF_METHOD_putchar,
-	LF_METHOD_fwrite,
-	LF_METHOD_write,
-	LF_METHOD_writev,
-};
-
-/* A method in 16 bits; calls on an fd carry it in their name ("write.2"), calls on a stream not.
- * Consoles are fds below LF_CONSOLE_FDS, so that 11 bits do. */
-enum { LF_METHOD_SHIFT = 11 };
-static inline uint32_t lf_method_code(enum lf_method method, int fd)
-{
-	return (uint32_t)method << LF_METHOD_SHIFT |
-	       ((uint32_t)(fd + 1) & ((1U << LF_METHOD_SHIFT) - 1));
-}
-enum { LF_NO_FD = -1 };
 
 /* Who made a call, as the map knows it; method is 0 when the map is full. */
 struct lf_origin {
