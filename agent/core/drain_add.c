@@ -140,7 +140,7 @@ static int add_tail(const struct target *to, unsigned i, struct lf_error *err)
 		to->segment->broken = true;
 	if (rc <= 0)
 		return rc;
-	one.of[tail.suppressed ? LF_MUTED : LF_PASSED] = 1;
+	one.of[tail.outcome] = 1;
 	if (tail.overflow)
 		return add_identity(to, &overflow_identity, LF_KIND_OVERFLOW, &none, &one, err);
 	identity = (struct lf_identity){

@@ -48,7 +48,7 @@ static int add_row(void *arg, const struct lf_entry *entry)
 		return 0;
 	memcpy(namespace, entry->namespace.data, entry->namespace.len);
 	row->namespace_key = lf_flags_namespace_key(namespace);
-	row->verdict = LF_VERDICT_MUTED;
+	row->rule = lf_rule_make(LF_RULE_MUTE, 0, 0);
 	rows->count++;
 	return 0;
 }
@@ -90,16 +90,17 @@ static bool is_obeyed(const struct lf_rundir *dir, const struct lf_flag_change *
 	struct lf_flags *flags;
 	struct lf_id id;
 	uint32_t generation;
-	int rc, verdict;
+	uint64_t rule;
+	int rc;
 
 	if (!parse_hash((struct lf_text){ change->hash, strlen(change->hash) }, &id))
 		return false;
 	flags = lf_flags_map(lf_rundir_fd(dir), 0, &rc);
 	if (!flags)
 		return false;
-	verdict = lf_flags_look_up(flags, &id, lf_flags_namespace_key(change->namespace), &generation);
+	rc = lf_flags_look_up(flags, &id, lf_flags_namespace_key(change->namespace), &generation, &rule);
 	lf_flags_unmap(flags);
-	return verdict == (change->enabled ? LF_VERDICT_PASS : LF_VERDICT_MUTED);
+	return rc == 0 && (lf_rule_kind(rule) == LF_RULE_MUTE) != change->enabled;
 }
 
 int lf_publish_one(struct lf_store *store, const struct lf_rundir *dir,
@@ -130,12 +131,14 @@ int lf_publish(struct lf_store *store, const struct lf_rundir *dir, struct lf_er
 int lf_publish_defaults(const struct lf_rundir *dir, unsigned entries_max, const char *namespace,
                         struct lf_error *err)
 {
+	const struct lf_flags_defaults defaults = { .entries_max = entries_max,
+		                                    .namespace = namespace ? namespace : "" };
 	int rc;
 	struct lf_flags *flags = map_table(dir, &rc, err);
 
 	if (!flags)
 		return rc;
-	lf_flags_set_defaults(flags, entries_max, namespace ? namespace : "");
+	lf_flags_set_defaults(flags, &defaults);
 	lf_flags_unmap(flags);
 	return 0;
 }

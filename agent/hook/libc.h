@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 
 /* Ours alone: no look-up through the global offset table. */
 #pragma GCC visibility push(hidden)
@@ -58,7 +59,8 @@
 	X(fflush_unlocked, int, (FILE *)) \
 	X(daemon, int, (int, int)) \
 	X(login_tty, int, (int)) \
-	X(dlclose, int, (void *))
+	X(dlclose, int, (void *)) \
+	X(clock_gettime, int, (clockid_t, struct timespec *))
 
 #define LF_DECLARE_REAL(symbol, result, parameters) extern result(*lf_real_##symbol) parameters;
 LF_REAL_CALLS(LF_DECLARE_REAL)

@@ -85,9 +85,9 @@ static uint32_t append(struct lf_tail *tail, uint32_t state, struct lf_text text
 static void finish(struct lf_process *process, struct lf_tail *tail, uint32_t had,
                    uint32_t state, struct lf_scratch *scratch)
 {
-	struct lf_origin origin = { tail->method, tail->frame };
+	struct lf_origin origin = { tail->method, tail->frame, NULL };
 	struct lf_text line = { tail->bytes, state & LF_TAIL_LEN };
-	enum lf_outcome outcome = state & LF_TAIL_SUPPRESSED ? LF_MUTED : LF_PASSED;
+	enum lf_outcome outcome = (enum lf_outcome)lf_tail_outcome(state);
 	struct lf_slot *slot;
 
 	if (state & LF_TAIL_COUNTED) {
@@ -140,8 +140,8 @@ static void continue_line(struct lf_process *process, uintptr_t key, struct lf_t
 	}
 	end = memchr(text->data, '\n', text->len);
 	part = (struct lf_text){ text->data, end ? (size_t)(end - text->data) : text->len };
-	if ((had & (LF_TAIL_SUPPRESSED | LF_TAIL_COUNTED)) && part.len > 0) {
-		/* What was muted, or counted as a call, ended there; this is a line of its own. */
+	if ((had & (LF_TAIL_OUTCOME | LF_TAIL_COUNTED)) && part.len > 0) {
+		/* What was left out, or counted as a call, ended there; this is a line of its own. */
 		finish(process, tail, had, had, scratch);
 		return;
 	}
@@ -230,29 +230,30 @@ void lf_stream_end(struct lf_process *process, uintptr_t key)
 	atomic_store_explicit(&stream->key, 0, memory_order_release);
 }
 
-/* The tail's state after a call that was counted, or muted, and left its line open. */
-static uint32_t left_open(uint32_t had, bool muted)
+/* The tail's state after a call that was counted, or left out, and left its line open. */
+static uint32_t left_open(uint32_t had, enum lf_outcome outcome)
 {
 	if (!(had & LF_TAIL_BEGUN))
-		return LF_TAIL_BEGUN | LF_TAIL_COUNTED | (muted ? LF_TAIL_SUPPRESSED : 0);
-	if ((had & LF_TAIL_COUNTED) && !muted)
-		return had & ~(uint32_t)LF_TAIL_SUPPRESSED;
+		return LF_TAIL_BEGUN | LF_TAIL_COUNTED | lf_tail_with(outcome);
+	if ((had & LF_TAIL_COUNTED) && outcome == LF_PASSED)
+		return had & ~(uint32_t)LF_TAIL_OUTCOME;
 	return had; /* a line of text that goes on */
 }
 
-void lf_lines_leave_open(struct lf_process *process, uintptr_t stream, bool muted)
+void lf_lines_leave_open(struct lf_process *process, uintptr_t stream, enum lf_outcome outcome)
 {
 	struct lf_tail *tail;
 	uint32_t had;
 
 	if (process != lf_process_now())
 		return;
-	/* Something was printed behind a muted text: no newline follows that at once any more. */
-	if (!muted && lf_lines_any_open(process))
-		(void)end_line(process, stream, LF_TAIL_SUPPRESSED);
+	/* Something was printed behind a text that was left out: no newline follows that at once any
+	 * more. */
+	if (outcome == LF_PASSED && lf_lines_any_open(process))
+		(void)end_line(process, stream, LF_TAIL_OUTCOME);
 	tail = take_tail(process, stream, true, &had);
 	if (tail)
-		give_tail(process, tail, had, left_open(had, muted));
+		give_tail(process, tail, had, left_open(had, outcome));
 }
 
 /* Whether the text goes on with a line that has begun to be printed.  Of a line that a counted call
@@ -280,123 +281,117 @@ bool lf_lines_has_begun(struct lf_process *process, uintptr_t stream)
 	if (!tail)
 		return false;
 	give_tail(process, tail, had, had);
-	return (had & LF_TAIL_BEGUN) && !(had & LF_TAIL_SUPPRESSED);
+	return (had & LF_TAIL_BEGUN) && !(had & LF_TAIL_OUTCOME);
 }
 
+/* A line, or what there is of one, with its verdict. */
 struct piece {
 	struct lf_text line; /* without its newline */
 	size_t bytes;        /* with it */
 	struct lf_slot *slot;
-	bool muted;
+	enum lf_outcome outcome;
 };
 
-static struct piece judge(struct lf_process *process, struct lf_origin origin,
-                          struct lf_text text, struct lf_scratch *scratch)
+static struct piece piece_of(struct lf_process *process, struct lf_origin origin,
+                             struct lf_text text, struct lf_scratch *scratch)
 {
 	const char *end = memchr(text.data, '\n', text.len);
-	struct piece piece;
+	struct piece piece = { .outcome = LF_PASSED };
 
 	piece.line = (struct lf_text){ text.data, end ? (size_t)(end - text.data) : text.len };
 	piece.bytes = piece.line.len + (end != NULL);
 	piece.slot = lf_message_line(process, origin, piece.line, scratch);
-	piece.muted = lf_message_is_muted(process, piece.slot);
 	return piece;
 }
 
-static void suppress(struct lf_process *process, uintptr_t stream, struct lf_origin origin,
-                     const struct piece *piece)
+static void leave_out(struct lf_process *process, uintptr_t stream, struct lf_origin origin,
+                      const struct piece *piece)
 {
-	/* Unfinished, it waits for its newline where it can; what is suppressed is always counted. */
+	/* Unfinished, it waits for its newline where it can; what is left out is always counted. */
 	if (piece->bytes > piece->line.len ||
-	    !open_line(process, stream, origin, piece->line, LF_TAIL_SUPPRESSED))
-		lf_message_count(process, piece->slot, LF_MUTED);
+	    !open_line(process, stream, origin, piece->line, lf_tail_with(piece->outcome)))
+		lf_message_count(process, piece->slot, piece->outcome);
 }
 
-/* How many bytes at the start of the text go out: the rest of a line that has begun to be printed,
- * and whole lines up to the first muted one. */
-static size_t kept_bytes(struct lf_process *process, struct lf_origin origin,
-                         struct lf_text text, bool open, struct lf_scratch *scratch)
+/* How many bytes at the start of the text go out without a question: the rest of a line that has begun
+ * to be printed, and whole lines whose messages have no rule.  *next is the one behind them. */
+static size_t plain_bytes(struct lf_process *process, struct lf_origin origin,
+                          struct lf_text text, bool open, struct piece *next)
 {
-	size_t kept = 0;
+	/* Not held while the host's own call runs. */
+	struct lf_scratch *scratch = lf_scratch_take(process);
+	size_t plain = 0;
 
+	*next = (struct piece){ .bytes = 0 };
 	if (open) {
 		const char *end = memchr(text.data, '\n', text.len);
 
-		kept = end ? (size_t)(end - text.data) + 1 : text.len;
+		plain = end ? (size_t)(end - text.data) + 1 : text.len;
 	}
-	while (kept < text.len) {
-		struct piece piece = judge(process, origin, skip(text, kept), scratch);
-
-		if (piece.muted)
+	for (; plain < text.len; plain += next->bytes) {
+		*next = piece_of(process, origin, skip(text, plain), scratch);
+		if (next->slot && !lf_message_passes(process, next->slot))
 			break;
-		kept += piece.bytes;
 	}
-	return kept;
+	lf_scratch_give(process, scratch);
+	return plain;
 }
 
-/* Takes the muted lines at the start of the text away; how many bytes that were. */
-static size_t suppress_lines(struct lf_process *process, uintptr_t stream,
-                             struct lf_origin origin, struct lf_text text,
-                             struct lf_scratch *scratch)
+/* Prints and counts; false when less than all was taken, and then *done says how much there was. */
+static bool print_part(struct lf_process *process, struct lf_origin origin, struct lf_text part,
+                       const struct lf_console_out *out, ssize_t *done)
 {
-	size_t done = 0;
+	ssize_t taken = part.len ? out->write(out, part.data, part.len) : 0;
 
-	while (done < text.len) {
-		struct piece piece = judge(process, origin, skip(text, done), scratch);
+	if (taken < 0) {
+		*done = *done ? *done : -1;
+		return false;
+	}
+	lf_lines_count(process, lf_stream_of(out), origin,
+	               (struct lf_text){ part.data, (size_t)taken }, false);
+	*done += taken;
+	return (size_t)taken == part.len;
+}
 
-		if (!piece.muted)
+/* Lines are judged one by one, each once, when all that stands before them is out. */
+static ssize_t print_judged(struct lf_process *process, struct lf_origin origin,
+                            struct lf_text text, const struct lf_console_out *out)
+{
+	bool open = continues_line(process, lf_stream_of(out), text);
+	ssize_t done = 0;
+
+	while ((size_t)done < text.len) {
+		struct lf_text rest = skip(text, (size_t)done);
+		struct piece next;
+		size_t plain = plain_bytes(process, origin, rest, open, &next);
+
+		open = false;
+		if (!print_part(process, origin, (struct lf_text){ rest.data, plain }, out, &done))
 			break;
-		suppress(process, stream, origin, &piece);
-		done += piece.bytes;
+		if (plain == rest.len)
+			break;
+		next.outcome = lf_message_judge(process, next.slot, out);
+		if (next.outcome != LF_PASSED) {
+			leave_out(process, lf_stream_of(out), origin, &next);
+			done += (ssize_t)next.bytes;
+		} else if (!print_part(process, origin, (struct lf_text){ rest.data + plain, next.bytes },
+		                       out, &done)) {
+			break;
+		}
 	}
 	return done;
 }
 
-static ssize_t print_judged(struct lf_process *process, uintptr_t stream,
-                            struct lf_origin origin, struct lf_text text,
-                            const struct lf_lines_out *out)
-{
-	bool open = continues_line(process, stream, text);
-	size_t done = 0;
-
-	while (done < text.len) {
-		/* Not held while the host's own call runs. */
-		struct lf_scratch *scratch = lf_scratch_take(process);
-		struct lf_text rest;
-		size_t kept;
-		ssize_t taken;
-
-		if (!open)
-			done += suppress_lines(process, stream, origin, skip(text, done), scratch);
-		rest = skip(text, done);
-		kept = kept_bytes(process, origin, rest, open, scratch);
-		lf_scratch_give(process, scratch);
-		open = false;
-		if (!kept)
-			continue;
-		taken = out->write(out, rest.data, kept);
-		if (taken < 0)
-			return done ? (ssize_t)done : -1;
-		lf_lines_count(process, stream, origin,
-		               (struct lf_text){ rest.data, (size_t)taken }, false);
-		done += (size_t)taken;
-		if ((size_t)taken < kept)
-			break;
-	}
-	return (ssize_t)done;
-}
-
-ssize_t lf_lines_print_judged(struct lf_process *process, uintptr_t stream,
-                              struct lf_origin origin, struct lf_text text,
-                              const struct lf_lines_out *out)
+ssize_t lf_lines_print_judged(struct lf_process *process, struct lf_origin origin,
+                              struct lf_text text, const struct lf_console_out *out)
 {
 	size_t swallowed = 0;
 	ssize_t done;
 
 	if (text.len && lf_lines_any_open(process) &&
-	    end_line(process, stream, LF_TAIL_SUPPRESSED) > 0)
+	    end_line(process, lf_stream_of(out), LF_TAIL_OUTCOME) > 0)
 		swallowed = text.data[0] == '\n';
-	done = print_judged(process, stream, origin, skip(text, swallowed), out);
+	done = print_judged(process, origin, skip(text, swallowed), out);
 	if (done < 0)
 		return swallowed ? (ssize_t)swallowed : -1;
 	return done + (ssize_t)swallowed;

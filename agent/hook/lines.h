@@ -12,19 +12,7 @@
 #ifndef LOGFOLD_HOOK_LINES_H
 #define LOGFOLD_HOOK_LINES_H
 
-#include <stdio.h>
-
 #include "agent/hook/message.h"
-
-static inline uintptr_t lf_stream_of_file(const FILE *file)
-{
-	return (uintptr_t)file;
-}
-
-static inline uintptr_t lf_stream_of_fd(int fd)
-{
-	return (uintptr_t)fd << 1 | 1; /* odd: no FILE lies there */
-}
 
 /* The stream of that key, or NULL; with `claim`, a free one is taken for it, and NULL then means
  * that LF_TAILS others are in use: its lines are counted as they stand. */
@@ -50,21 +38,13 @@ static inline bool lf_lines_any_open(const struct lf_process *process)
 /* Whether the stream's line has begun to be printed: it is printed to its end then. */
 bool lf_lines_has_begun(struct lf_process *process, uintptr_t stream);
 
-/* How text goes out; as write(2): bytes taken, or -1 with errno. */
-struct lf_lines_out {
-	ssize_t (*write)(const struct lf_lines_out *out, const char *data, size_t len);
-	void *stream; /* what `write` needs */
-	int fd;
-};
-
-/* Prints text without the lines that are muted, and counts both.  Returns the bytes disposed of,
- * printed or muted, or -1 with errno when the first byte could not be printed. */
-ssize_t lf_lines_print_judged(struct lf_process *process, uintptr_t stream,
-                              struct lf_origin origin, struct lf_text text,
-                              const struct lf_lines_out *out);
+/* Prints text without the lines that are left out by a rule, and counts all.  Returns the bytes disposed
+ * of, printed or left out, or -1 with errno when the first byte could not be printed. */
+ssize_t lf_lines_print_judged(struct lf_process *process, struct lf_origin origin,
+                              struct lf_text text, const struct lf_console_out *out);
 
 /* A call that counts by itself has left its line open.  The newline that follows at once ends that
- * line and is not a blank line of its own; where the call was `muted`, it goes, too. */
-void lf_lines_leave_open(struct lf_process *process, uintptr_t stream, bool muted);
+ * line and is not a blank line of its own; where the call was left out, it goes, too. */
+void lf_lines_leave_open(struct lf_process *process, uintptr_t stream, enum lf_outcome outcome);
 
 #endif

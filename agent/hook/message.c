@@ -1,5 +1,7 @@
 #include "agent/hook/message.h"
 
+#include "agent/hook/clock.h"
+#include "agent/hook/fold.h"
 #include "hashing/frame.h"
 #include "hashing/mask.h"
 #include "hashing/utf8.h"
@@ -7,7 +9,7 @@
 static struct lf_origin find_origin(struct lf_process *process, const void *ret, uint32_t code)
 {
 	char method[LF_METHOD_MAX], frame[LF_FRAME_MAX];
-	struct lf_origin origin;
+	struct lf_origin origin = { .ret = ret };
 
 	origin.frame = lf_map_intern(process->map,
 	                             (struct lf_text){ frame, lf_frame_of(ret, frame) });
@@ -25,7 +27,7 @@ struct lf_origin lf_message_origin(struct lf_process *process, const void *ret, 
 	struct lf_origin origin;
 
 	if (LF_LIKELY(known != 0))
-		return (struct lf_origin){ (lf_ref)(known >> 32), (lf_ref)known };
+		return (struct lf_origin){ (lf_ref)(known >> 32), (lf_ref)known, ret };
 	origin = find_origin(process, ret, method);
 	if (origin.method && lf_is_in_module(ret))
 		lf_site_add(&process->cache, ret, any_text, 0,
@@ -44,7 +46,7 @@ static struct lf_slot *find_or_add(struct lf_process *process, const struct lf_m
 struct lf_slot *lf_message_verbatim(struct lf_process *process, struct lf_origin origin,
                                     enum lf_kind kind, struct lf_text text, uint32_t fixed_len)
 {
-	struct lf_map_key key = { origin.method, origin.frame, text, 0 };
+	struct lf_map_key key = { .method = origin.method, .frame = origin.frame, .template = text };
 	struct lf_scratch *scratch = NULL;
 	struct lf_slot *slot;
 
@@ -76,17 +78,19 @@ struct lf_slot *lf_message_line(struct lf_process *process, struct lf_origin ori
 	return find_or_add(process, &key, LF_KIND_MASK1, 0);
 }
 
-uint32_t lf_message_refresh_verdict(struct lf_process *process, struct lf_slot *slot)
+enum lf_outcome lf_message_judge(struct lf_process *process, struct lf_slot *slot,
+                                 const struct lf_console_out *out)
 {
-	uint32_t had = atomic_load_explicit(&slot->verdict, memory_order_relaxed);
-	uint32_t generation;
-	int verdict;
+	struct lf_verdict verdict;
 
-	verdict = lf_flags_look_up(process->flags, &slot->id, process->namespace_key, &generation);
-	if (verdict < 0)
-		return had & LF_VERDICT_MUTED; /* being rewritten: as before, until the next call */
-	/* Muted is the odd number before: the one behind is the generation while the table is being
-	 * rewritten, and would pass then. */
-	atomic_store_explicit(&slot->verdict, generation - (uint32_t)verdict, memory_order_relaxed);
-	return (uint32_t)verdict;
+	if (!slot || lf_message_passes(process, slot))
+		return LF_PASSED;
+	if (lf_verdict_is_muted(process->flags, slot))
+		return LF_MUTED;
+	verdict = lf_verdict_take(process->flags, slot, process->namespace_key, lf_hook_now_ms);
+	if (verdict.repeats)
+		lf_fold_tell(process, slot, verdict.repeats, verdict.over_ms, out);
+	if (verdict.outcome == LF_FOLDED)
+		lf_fold_wait(process, slot, lf_stream_of(out), verdict.period_ms);
+	return verdict.outcome;
 }

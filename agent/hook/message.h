@@ -9,12 +9,15 @@
 
 #include "agent/hook/libc.h"
 
+#include "agent/hook/console_out.h"
 #include "agent/hook/method.h"
 #include "agent/hook/process.h"
+#include "agent/map/verdict.h"
 
 /* Who made a call, as the map knows it; method is 0 when the map is full. */
 struct lf_origin {
 	lf_ref method, frame;
+	const void *ret; /* the call's return address; NULL: not known any more */
 };
 
 /* Cached by the return address, where that lies in a module. */
@@ -29,46 +32,22 @@ struct lf_slot *lf_message_verbatim(struct lf_process *process, struct lf_origin
 struct lf_slot *lf_message_line(struct lf_process *process, struct lf_origin origin,
                                 struct lf_text line, struct lf_scratch *scratch);
 
-/* Reads the flags table anew where its generation has changed.  Returns enum lf_verdict. */
-uint32_t lf_message_refresh_verdict(struct lf_process *process, struct lf_slot *slot);
-
-static inline uint32_t lf_message_generation(const struct lf_process *process)
-{
-	return atomic_load_explicit(&process->flags->generation, memory_order_relaxed);
-}
-
-/* The whole policy of a message in one comparison: its verdict was read at this very generation,
- * and was "pass".  Relaxed: a flag takes effect with the next call that sees it. */
 static inline bool lf_message_passes(const struct lf_process *process, const struct lf_slot *slot)
 {
-	return atomic_load_explicit(&slot->verdict, memory_order_relaxed) ==
-	       lf_message_generation(process);
+	return lf_verdict_passes(process->flags, slot);
 }
 
-/* The other current verdict, as quickly: the odd number before the generation.  An even one before
- * an odd generation is a message that passes, while the table is being rewritten. */
-static inline bool lf_message_is_known_muted(const struct lf_process *process,
-                                             const struct lf_slot *slot)
+/* Whether any entry of the run directory has a rule at all. */
+static inline bool lf_message_any_rules(const struct lf_process *process)
 {
-	uint32_t verdict = atomic_load_explicit(&slot->verdict, memory_order_relaxed);
-
-	return (verdict & LF_VERDICT_MUTED) &&
-	       verdict + LF_VERDICT_MUTED == lf_message_generation(process);
+	return lf_verdict_any_rules(process->flags);
 }
 
-static inline bool lf_message_is_muted(struct lf_process *process, struct lf_slot *slot)
-{
-	if (!slot || lf_message_passes(process, slot))
-		return false;
-	return lf_message_is_known_muted(process, slot) ||
-	       lf_message_refresh_verdict(process, slot) == LF_VERDICT_MUTED;
-}
-
-/* Whether any entry of the run directory has a flag at all. */
-static inline bool lf_message_any_flags(const struct lf_process *process)
-{
-	return atomic_load_explicit(&process->flags->rows, memory_order_relaxed) != 0;
-}
+/* What becomes of this call: LF_PASSED, or why it is left out.  To be asked once a call, where the stream is at the
+ * beginning of a line and leaving the call out would go unnoticed; prints the repeats of a fold that are due to `out`.
+ * A slot that is NULL passes. */
+enum lf_outcome lf_message_judge(struct lf_process *process, struct lf_slot *slot,
+                                 const struct lf_console_out *out);
 
 /* Counts into the slot, or the overflow entry where it is NULL.  Not in a process that was forked
  * off since `process` was read: its counts are not ours. */

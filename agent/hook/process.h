@@ -19,7 +19,7 @@
 /* Ours alone: no look-up through the global offset table. */
 #pragma GCC visibility push(hidden)
 
-enum { LF_SCRATCHES = 16 };
+enum { LF_SCRATCHES = 16, LF_FOLDS = 16 };
 
 /* Room to mask a line in: hosts may have stacks of a few kilobytes.  Never held across a real call,
  * which the host may leave by longjmp or cancellation. */
@@ -35,11 +35,19 @@ struct lf_stream {
 	_Atomic(const char *) resume;   /* where the rest of a constant text cut short continues */
 };
 
+/* A folded message whose repeats have not been told (fold.h). */
+struct lf_fold {
+	_Atomic uintptr_t stream; /* 0: free */
+	_Atomic(struct lf_slot *) slot;
+	_Atomic uint32_t period_ms;
+};
+
 /* lf_process.attention: why the shortest way is not enough. */
 enum {
 	LF_ATTENTION_INLINE = 1 << 30, /* the program puts bytes into stdio buffers by itself */
 	LF_ATTENTION_REMAINDER = 1 << 29, /* a constant text was cut short once */
-	LF_ATTENTION_OPEN = LF_ATTENTION_REMAINDER - 1,
+	LF_ATTENTION_FOLD = 1 << 28,      /* repeats of a folded message wait to be told */
+	LF_ATTENTION_OPEN = LF_ATTENTION_FOLD - 1,
 	/* the bits below: how many streams have an unfinished line */
 };
 
@@ -51,6 +59,7 @@ struct lf_process {
 	_Atomic uint32_t attention;
 	_Atomic uint32_t scratch_taken; /* a bit for each scratch */
 	struct lf_stream streams[LF_TAILS];
+	struct lf_fold folds[LF_FOLDS];
 	struct lf_scratch scratches[LF_SCRATCHES];
 };
 

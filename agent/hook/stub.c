@@ -1,16 +1,46 @@
 #include "agent/hook/stub.h"
+
+#include "agent/hook/fold.h"
 #include "hashing/sys.h"
 
-ssize_t lf_stub_write_file(const struct lf_lines_out *out, const char *data, size_t len)
+static ssize_t write_file(const struct lf_console_out *out, const char *data, size_t len)
 {
-	size_t taken = lf_real_fwrite(data, 1, len, out->stream);
+	size_t taken = lf_real_fwrite(data, 1, len, out->file);
 
 	return taken || !len ? (ssize_t)taken : -1;
 }
 
-ssize_t lf_stub_write_fd(const struct lf_lines_out *out, const char *data, size_t len)
+static ssize_t write_fd(const struct lf_console_out *out, const char *data, size_t len)
 {
 	return lf_real_write(out->fd, data, len);
+}
+
+struct lf_console_out lf_stub_out(FILE *file, int fd)
+{
+	return (struct lf_console_out){ file ? write_file : write_fd, file, fd };
+}
+
+enum lf_outcome lf_stub_judge(struct lf_process *process, struct lf_slot *slot, FILE *file, int fd)
+{
+	struct lf_console_out out;
+
+	if (!slot || lf_message_passes(process, slot) || !lf_stub_may_suppress(file))
+		return LF_PASSED;
+	out = lf_stub_out(file, fd);
+	if (lf_lines_has_begun(process, lf_stream_of(&out)))
+		return LF_PASSED;
+	return lf_message_judge(process, slot, &out);
+}
+
+void lf_stub_tell_due(struct lf_process *process, FILE *file, int fd)
+{
+	struct lf_console_out out;
+
+	if (LF_LIKELY(!lf_fold_any_waits(process)) || !lf_stub_may_suppress(file))
+		return;
+	out = lf_stub_out(file, fd);
+	if (!lf_lines_has_begun(process, lf_stream_of(&out)))
+		lf_fold_tell_due(process, &out);
 }
 
 void lf_stub_text_take(struct lf_stub_text *text, size_t size)

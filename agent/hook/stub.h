@@ -69,13 +69,20 @@ static inline bool lf_stub_may_suppress(FILE *file)
 static inline bool lf_stub_may_leave_out(const struct lf_process *process,
                                          const struct lf_slot *slot, const FILE *file)
 {
-	return lf_message_is_known_muted(process, slot) && slot->fixed_len &&
+	return lf_verdict_is_muted(process->flags, slot) && slot->fixed_len &&
 	       (!file || (!(file->_flags & LF_FILE_NO_WRITES) && file->_mode < 0));
 }
 
-/* lf_lines_out.write on a FILE and on an fd. */
-ssize_t lf_stub_write_file(const struct lf_lines_out *out, const char *data, size_t len);
-ssize_t lf_stub_write_fd(const struct lf_lines_out *out, const char *data, size_t len);
+/* Where a call prints to; `file` NULL: to the fd. */
+struct lf_console_out lf_stub_out(FILE *file, int fd);
+
+/* What becomes of a call that prints to `file` or `fd`, as lf_message_judge() says.  It passes where it
+ * goes on with a line that has begun to be printed, and where leaving it out would be noticed. */
+enum lf_outcome lf_stub_judge(struct lf_process *process, struct lf_slot *slot, FILE *file, int fd);
+
+/* Tells the repeats of folded messages that are due on the stream, before anything else is printed
+ * there. */
+void lf_stub_tell_due(struct lf_process *process, FILE *file, int fd);
 
 /* Memory for a text, on the caller's stack while it is small: the text is held across the real
  * call, and when the host leaves that by longjmp or cancellation only a large one is lost. */

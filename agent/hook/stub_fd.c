@@ -91,8 +91,8 @@ static bool gather(const struct iovec *iov, int count, struct lf_stub_text *out)
 static ssize_t writev_judged(struct lf_process *process, int fd, struct lf_stub_text *text,
                              struct lf_origin origin)
 {
-	struct lf_lines_out out = { .write = lf_stub_write_fd, .fd = fd };
-	ssize_t taken = lf_lines_print_judged(process, lf_stream_of_fd(fd), origin,
+	struct lf_console_out out = lf_stub_out(NULL, fd);
+	ssize_t taken = lf_lines_print_judged(process, origin,
 	                                      (struct lf_text){ text->data, text->size }, &out);
 
 	lf_stub_text_give(text);
@@ -110,8 +110,9 @@ static __attribute__((noinline)) ssize_t writev_long(const void *ret, int fd,
 
 	if (!process || count <= 0)
 		return lf_real_writev(fd, iov, count);
+	lf_stub_tell_due(process, NULL, fd);
 	origin = lf_message_origin(process, ret, method);
-	if (lf_message_any_flags(process) && gather(iov, count, &text))
+	if (lf_message_any_rules(process) && gather(iov, count, &text))
 		return writev_judged(process, fd, &text, origin);
 	taken = lf_real_writev(fd, iov, count);
 	if (taken > 0)

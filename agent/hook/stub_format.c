@@ -96,8 +96,7 @@ static void count_carried(struct lf_process *process, const struct call *call, v
  * nothing has been printed then. */
 static bool print_carried_judged(struct lf_process *process, const struct call *call, int *result)
 {
-	struct lf_lines_out out = { call->file ? lf_stub_write_file : lf_stub_write_fd,
-		                    call->file, call->fd };
+	struct lf_console_out out = lf_stub_out(call->file, call->fd);
 	struct lf_origin origin = lf_message_origin(process, call->ret, call->method);
 	struct lf_stub_text rendered;
 	va_list args;
@@ -113,9 +112,8 @@ static bool print_carried_judged(struct lf_process *process, const struct call *
 	va_end(args);
 	if (!rendered.data)
 		return false;
-	*result = lf_lines_print_judged(process, stream_of(call), origin,
-	                                (struct lf_text){ rendered.data, (size_t)len },
-	                                &out) == len ? len : -1;
+	*result = lf_lines_print_judged(process, origin,
+	                                (struct lf_text){ rendered.data, (size_t)len }, &out) == len ? len : -1;
 	lf_stub_text_give(&rendered);
 	return true;
 }
@@ -125,7 +123,7 @@ static int print_carried(struct lf_process *process, const struct call *call)
 	int before = errno, after, len;
 	va_list args;
 
-	if (lf_message_any_flags(process) && lf_stub_may_suppress(call->file) &&
+	if (lf_message_any_rules(process) && lf_stub_may_suppress(call->file) &&
 	    print_carried_judged(process, call, &len))
 		return len;
 	va_copy(args, *call->args);
@@ -140,7 +138,8 @@ static int print_carried(struct lf_process *process, const struct call *call)
 	return len;
 }
 
-static int leave_out(struct lf_process *process, const struct call *call, struct lf_slot *slot)
+static int leave_out(struct lf_process *process, const struct call *call, struct lf_slot *slot,
+                     enum lf_outcome outcome)
 {
 	int len = (int)slot->fixed_len - 1;
 
@@ -149,27 +148,27 @@ static int leave_out(struct lf_process *process, const struct call *call, struct
 		if (len < 0)
 			return len;
 	}
-	lf_message_count(process, slot, LF_MUTED);
+	lf_message_count(process, slot, outcome);
 	if (!ends_line(call->format))
-		lf_lines_leave_open(process, stream_of(call), true);
+		lf_lines_leave_open(process, stream_of(call), outcome);
 	return len;
 }
 
 static int print_message(struct lf_process *process, const struct call *call,
                          struct lf_slot *slot)
 {
+	enum lf_outcome outcome = lf_stub_judge(process, slot, call->file, call->fd);
 	int len;
 
-	if (lf_message_is_muted(process, slot) && lf_stub_may_suppress(call->file) &&
-	    !lf_lines_has_begun(process, stream_of(call)))
-		return leave_out(process, call, slot);
+	if (outcome != LF_PASSED)
+		return leave_out(process, call, slot, outcome);
 	len = print_call(call);
 	if (len >= 0) {
 		lf_message_count(process, slot, LF_PASSED);
 		if (lf_lines_any_open(process) && strchr(call->format, '\n'))
 			lf_lines_newline(process, stream_of(call));
 		if (!ends_line(call->format))
-			lf_lines_leave_open(process, stream_of(call), false);
+			lf_lines_leave_open(process, stream_of(call), LF_PASSED);
 	}
 	return len;
 }
@@ -205,6 +204,7 @@ static int go_long(const struct call *call)
 		return print_call(call);
 	if (call->file)
 		lf_inline_putc_catch_up(process, call->file, call->ret);
+	lf_stub_tell_due(process, call->file, call->fd);
 	target = lf_site_find(&process->cache, call->ret,
 	                      lf_site_text(call->format, call->method), 0);
 	if (target == LF_TARGET_NONE)

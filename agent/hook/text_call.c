@@ -78,15 +78,15 @@ static void remember_remainder(struct lf_process *process, const struct lf_text_
 static void print_constant(struct lf_process *process, struct lf_text_call *call,
                            struct lf_slot *slot)
 {
+	enum lf_outcome outcome = lf_stub_judge(process, slot, call->file, call->fd);
 	size_t bytes = lf_text_call_bytes(call);
 	ssize_t taken;
 
-	if (lf_message_is_muted(process, slot) && lf_stub_may_suppress(call->file) &&
-	    !lf_lines_has_begun(process, stream_of(call))) {
+	if (outcome != LF_PASSED) {
 		call->pretend(call, (ssize_t)bytes);
-		lf_message_count(process, slot, LF_MUTED);
+		lf_message_count(process, slot, outcome);
 		if (!ends_line(call))
-			lf_lines_leave_open(process, stream_of(call), true);
+			lf_lines_leave_open(process, stream_of(call), outcome);
 		return;
 	}
 	taken = call->print(call);
@@ -96,7 +96,7 @@ static void print_constant(struct lf_process *process, struct lf_text_call *call
 		    (call->newline || memchr(call->text.data, '\n', call->text.len)))
 			lf_lines_newline(process, stream_of(call));
 		if (!ends_line(call))
-			lf_lines_leave_open(process, stream_of(call), false);
+			lf_lines_leave_open(process, stream_of(call), LF_PASSED);
 	} else if (taken > 0) {
 		lf_lines_count(process, stream_of(call),
 		               lf_message_origin(process, call->ret, call->method),
@@ -119,21 +119,19 @@ static void join_newline(const struct lf_text_call *call, struct lf_stub_text *o
 static bool print_judged(struct lf_process *process, struct lf_text_call *call,
                          struct lf_origin origin)
 {
-	struct lf_lines_out out = { call->file ? lf_stub_write_file : lf_stub_write_fd,
-		                    call->file, call->fd };
+	struct lf_console_out out = lf_stub_out(call->file, call->fd);
 	struct lf_stub_text joined;
 
 	if (!call->newline) {
 		if (!call->file && !lf_stub_is_readable(call->text.data, call->text.len))
 			return false;
-		call->pretend(call, lf_lines_print_judged(process, stream_of(call), origin,
-		                                          call->text, &out));
+		call->pretend(call, lf_lines_print_judged(process, origin, call->text, &out));
 		return true;
 	}
 	join_newline(call, &joined);
 	if (!joined.data)
 		return false;
-	call->pretend(call, lf_lines_print_judged(process, stream_of(call), origin,
+	call->pretend(call, lf_lines_print_judged(process, origin,
 	                                          (struct lf_text){ joined.data, joined.size },
 	                                          &out));
 	lf_stub_text_give(&joined);
@@ -146,7 +144,7 @@ static void print_lines(struct lf_process *process, struct lf_text_call *call)
 	size_t bytes = lf_text_call_bytes(call);
 	ssize_t taken;
 
-	if (lf_message_any_flags(process) && lf_stub_may_suppress(call->file) &&
+	if (lf_message_any_rules(process) && lf_stub_may_suppress(call->file) &&
 	    print_judged(process, call, origin))
 		return;
 	taken = call->print(call);
@@ -170,6 +168,7 @@ void lf_text_call(struct lf_text_call *call)
 	}
 	if (call->file)
 		lf_inline_putc_catch_up(process, call->file, call->ret);
+	lf_stub_tell_due(process, call->file, call->fd);
 	target = constant_target(process, call);
 	if (target == LF_TARGET_NONE)
 		print_lines(process, call);

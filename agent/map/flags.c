@@ -132,20 +132,20 @@ static uint32_t place_of(const struct lf_id *id)
 	return start % LF_FLAGS_CELLS;
 }
 
-static int find(const struct lf_flags *flags, const struct lf_id *id, uint64_t namespace_key)
+static uint64_t find(const struct lf_flags *flags, const struct lf_id *id, uint64_t namespace_key)
 {
 	uint32_t at = place_of(id);
 
 	for (unsigned tries = 0; tries < LF_FLAGS_CELLS; tries++, at = (at + 1) % LF_FLAGS_CELLS) {
 		const struct lf_flags_cell *cell = &flags->cells[at];
 
-		if (!cell->verdict)
+		if (!cell->rule)
 			break;
 		if (cell->namespace_key == namespace_key &&
 		    memcmp(cell->id, id->bytes, LF_ID_BYTES) == 0)
-			return (int)(cell->verdict & LF_VERDICT_MUTED);
+			return cell->rule;
 	}
-	return LF_VERDICT_PASS;
+	return atomic_load_explicit(&flags->default_rule, memory_order_relaxed);
 }
 
 /* A new generation has every process look up every entry again: not for nothing. */
@@ -155,7 +155,7 @@ static int says_so(const struct lf_flags *flags, const struct lf_flags_row *rows
 	    atomic_load_explicit(&flags->rows, memory_order_relaxed) != count)
 		return 0;
 	for (size_t i = 0; i < count; i++)
-		if (find(flags, &rows[i].id, rows[i].namespace_key) != (int)rows[i].verdict)
+		if (find(flags, &rows[i].id, rows[i].namespace_key) != rows[i].rule)
 			return 0;
 	return 1;
 }
@@ -186,54 +186,77 @@ int lf_flags_publish(struct lf_flags *flags, const struct lf_flags_row *rows, si
 	for (size_t i = 0; i < count; i++) {
 		uint32_t at = place_of(&rows[i].id);
 
-		while (flags->cells[at].verdict)
+		while (flags->cells[at].rule)
 			at = (at + 1) % LF_FLAGS_CELLS;
 		memcpy(flags->cells[at].id, rows[i].id.bytes, LF_ID_BYTES);
 		flags->cells[at].namespace_key = rows[i].namespace_key;
-		flags->cells[at].verdict = rows[i].verdict;
+		flags->cells[at].rule = rows[i].rule;
 	}
 	atomic_store_explicit(&flags->rows, (uint32_t)count, memory_order_relaxed);
 	end_writing(flags);
 	return 0;
 }
 
-void lf_flags_set_defaults(struct lf_flags *flags, uint32_t entries_max, const char *namespace)
+/* What does not fit is left out. */
+static void put_text(char *room, size_t size, const char *text)
 {
-	size_t len = strlen(namespace);
+	size_t len = text ? strlen(text) : 0;
 
-	atomic_store_explicit(&flags->entries_max, entries_max, memory_order_relaxed);
-	if (strcmp(flags->namespace, namespace) == 0 || len > LF_NAMESPACE_MAX)
+	memset(room, 0, size);
+	if (len < size)
+		memcpy(room, text, len);
+}
+
+void lf_flags_set_defaults(struct lf_flags *flags, const struct lf_flags_defaults *defaults)
+{
+	const char *skip = defaults->skip_frames ? defaults->skip_frames : "";
+
+	atomic_store_explicit(&flags->entries_max, defaults->entries_max, memory_order_relaxed);
+	atomic_store_explicit(&flags->fold_grace_ms, defaults->fold_grace_ms, memory_order_relaxed);
+	if (strcmp(flags->namespace, defaults->namespace) == 0 &&
+	    strcmp(flags->skip_frames, skip) == 0 &&
+	    atomic_load_explicit(&flags->default_rule, memory_order_relaxed) == defaults->rule)
 		return;
 	begin_writing(flags);
-	memset(flags->namespace, 0, sizeof(flags->namespace));
-	memcpy(flags->namespace, namespace, len);
+	put_text(flags->namespace, LF_NAMESPACE_MAX + 1, defaults->namespace);
+	put_text(flags->skip_frames, sizeof(flags->skip_frames), skip);
+	atomic_store_explicit(&flags->default_rule, defaults->rule, memory_order_relaxed);
 	end_writing(flags);
 }
 
-int lf_flags_namespace(const struct lf_flags *flags, char out[LF_NAMESPACE_MAX + 1])
+/* While it is being written nobody has said anything yet. */
+static int get_text(const struct lf_flags *flags, const char *room, char *out, size_t size)
 {
 	uint32_t before = atomic_load_explicit(&flags->generation, memory_order_acquire);
 
-	memcpy(out, flags->namespace, LF_NAMESPACE_MAX);
-	out[LF_NAMESPACE_MAX] = '\0';
+	memcpy(out, room, size - 1);
+	out[size - 1] = '\0';
 	atomic_thread_fence(memory_order_acquire);
-	/* While it is being written nobody has said anything yet. */
 	return !(before & 1) &&
 	       atomic_load_explicit(&flags->generation, memory_order_relaxed) == before && out[0];
 }
 
+int lf_flags_namespace(const struct lf_flags *flags, char out[LF_NAMESPACE_MAX + 1])
+{
+	return get_text(flags, flags->namespace, out, LF_NAMESPACE_MAX + 1);
+}
+
+int lf_flags_skip_frames(const struct lf_flags *flags, char out[LF_SKIP_FRAMES_MAX])
+{
+	return get_text(flags, flags->skip_frames, out, LF_SKIP_FRAMES_MAX);
+}
+
 int lf_flags_look_up(const struct lf_flags *flags, const struct lf_id *id, uint64_t namespace_key,
-                     uint32_t *generation)
+                     uint32_t *generation, uint64_t *rule)
 {
 	uint32_t before = atomic_load_explicit(&flags->generation, memory_order_acquire);
-	int verdict;
 
 	if (before & 1)
 		return -EAGAIN;
-	verdict = find(flags, id, namespace_key);
+	*rule = find(flags, id, namespace_key);
 	atomic_thread_fence(memory_order_acquire);
 	if (atomic_load_explicit(&flags->generation, memory_order_relaxed) != before)
 		return -EAGAIN;
 	*generation = before;
-	return verdict;
+	return 0;
 }

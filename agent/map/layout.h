@@ -40,7 +40,7 @@
 #define LF_SEGMENT_MAGIC UINT64_C(0x314745534d46474c) /* "LGFMSEG1" */
 
 enum {
-	LF_SEGMENT_LAYOUT = 1,
+	LF_SEGMENT_LAYOUT = 2,
 	LF_CHUNK_BYTES = 32768,
 	LF_CHUNKS_MAX = 512,   /* 16 MiB a process */
 	LF_ENTRIES_DEFAULT = 16384,
@@ -72,22 +72,27 @@ struct lf_slot {
 	lf_ref method;
 	lf_ref template;
 	lf_ref frame;
-	_Atomic uint32_t verdict;  /* owner's cache: generation of the flags table it was read at
-	                            * (even), less LF_VERDICT_MUTED; agent/map/flags.h */
+	_Atomic uint32_t verdict;  /* owner's cache of the entry's rule; agent/map/verdict.h */
 	uint32_t fixed_len;        /* bytes that a call prints, plus 1; 0: differs from call to call */
 	uint8_t kind;              /* enum lf_kind */
 	_Atomic uint8_t state;     /* enum lf_slot_state */
 	uint8_t reserved[2];
+	_Atomic uint64_t policed;  /* how far the entry's policy is in this process; agent/map/verdict.h */
+	lf_ref source;             /* where the first call stands; 0: not known, else one of
+	                            *   "BUILDID PATH"  a module: its build id in hex or "-", its file
+	                            *   "=FILE"         a source file */
+	uint32_t source_at;        /* the call's address in that module's file, or the line */
 };
-_Static_assert(sizeof(struct lf_slot) == 88, "shared layout changed: raise LF_SEGMENT_LAYOUT");
+_Static_assert(sizeof(struct lf_slot) == 104, "shared layout changed: raise LF_SEGMENT_LAYOUT");
 
 /* The unfinished line of one stream: begun, and its newline has not come yet. */
 enum {
 	LF_TAIL_LEN = 0x0000ffff,        /* bytes kept of the line, at most LF_TAIL_BYTES */
 	LF_TAIL_BEGUN = 0x00010000,      /* a line is open (it may be of 0 kept bytes) */
-	LF_TAIL_SUPPRESSED = 0x00020000, /* its text was muted: its outcome is LF_MUTED */
-	LF_TAIL_COUNTED = 0x00040000,    /* left open by a call that has been counted by itself */
-	LF_TAIL_BUSY = 0x00080000,       /* a thread of the owner is at it */
+	LF_TAIL_COUNTED = 0x00020000,    /* left open by a call that has been counted by itself */
+	LF_TAIL_BUSY = 0x00040000,       /* a thread of the owner is at it */
+	LF_TAIL_OUTCOME_SHIFT = 20,      /* enum lf_outcome: what became of its text */
+	LF_TAIL_OUTCOME = 7 << LF_TAIL_OUTCOME_SHIFT,
 };
 struct lf_tail {
 	_Atomic uint32_t state; /* LF_TAIL_…; bytes beyond its length are not the line's */
@@ -98,6 +103,17 @@ struct lf_tail {
 	char bytes[LF_TAIL_BYTES];
 };
 _Static_assert(sizeof(struct lf_tail) == 16 + LF_TAIL_BYTES, "shared layout changed");
+
+/* The outcome in a tail's state; LF_OUTCOME_COUNT and more in a file that lies. */
+static inline uint32_t lf_tail_outcome(uint32_t state)
+{
+	return (state & LF_TAIL_OUTCOME) >> LF_TAIL_OUTCOME_SHIFT;
+}
+
+static inline uint32_t lf_tail_with(enum lf_outcome outcome)
+{
+	return (uint32_t)outcome << LF_TAIL_OUTCOME_SHIFT;
+}
 
 /* How much of a chunk is used; one atomic word, so that a claim is all or nothing. */
 struct lf_chunk {

@@ -161,7 +161,7 @@ static bool string_equals(const struct lf_map *map, lf_ref ref, struct lf_text t
 	return string->len == text.len && memcmp(string->bytes, text.data, text.len) == 0;
 }
 
-static struct lf_text string_text(const struct lf_map *map, lf_ref ref)
+struct lf_text lf_map_text(const struct lf_map *map, lf_ref ref)
 {
 	const struct lf_string *string = at(map, ref);
 
@@ -217,15 +217,17 @@ struct lf_slot *lf_map_find(const struct lf_map *map, const struct lf_map_key *k
 static void fill_slot(const struct lf_map *map, struct lf_slot *slot, const struct lf_map_key *key)
 {
 	struct lf_identity identity = {
-		.method = string_text(map, key->method),
+		.method = lf_map_text(map, key->method),
 		.template = key->template,
-		.frame = string_text(map, key->frame),
+		.frame = lf_map_text(map, key->frame),
 	};
 
 	lf_entry_id(&identity, &slot->id);
 	slot->first_seen_ms = lf_segment_now_ms();
 	slot->method = key->method;
 	slot->frame = key->frame;
+	slot->source = key->source;
+	slot->source_at = key->source_at;
 }
 
 struct lf_slot *lf_map_add(struct lf_map *map, const struct lf_map_key *key, enum lf_kind kind,

@@ -43,10 +43,15 @@ struct lf_map_key {
 	lf_ref frame;  /* lf_map_intern() */
 	struct lf_text template;
 	uint64_t hash;
+	lf_ref source;         /* as in struct lf_slot: of a new entry, no part of the key */
+	uint32_t source_at;
 };
 
 /* The reference of a string that the map keeps once; 0 when the map is full. */
 lf_ref lf_map_intern(struct lf_map *map, struct lf_text text);
+
+/* The string of a reference. */
+struct lf_text lf_map_text(const struct lf_map *map, lf_ref ref);
 
 /* The slot of an entry, or NULL. */
 struct lf_slot *lf_map_find(const struct lf_map *map, const struct lf_map_key *key);

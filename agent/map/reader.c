@@ -505,7 +505,9 @@ int lf_reader_tail(struct lf_reader *reader, unsigned i, struct lf_reader_tail *
 	state = atomic_load_explicit(&tail.state, memory_order_relaxed);
 	if (!(state & LF_TAIL_BEGUN) || (state & LF_TAIL_COUNTED))
 		return 0;
-	out->suppressed = state & LF_TAIL_SUPPRESSED;
+	if (lf_tail_outcome(state) >= LF_OUTCOME_COUNT)
+		return bad("an unfinished line has an outcome that there is none of", err);
+	out->outcome = (enum lf_outcome)lf_tail_outcome(state);
 	out->overflow = tail.method == 0;
 	if (out->overflow)
 		return 1;

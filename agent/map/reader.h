@@ -80,7 +80,7 @@ uint64_t lf_reader_first_seen_ms(const struct lf_reader *reader, uint32_t chunk,
 /* The unfinished line of a stream whose owner is dead. */
 struct lf_reader_tail {
 	struct lf_text method, frame, line; /* the line: any bytes */
-	bool suppressed;
+	enum lf_outcome outcome;
 	bool overflow; /* the map was full: it belongs to the overflow entry, and has no texts */
 	char room[LF_METHOD_MAX + LF_FRAME_MAX];
 	char bytes[LF_TAIL_BYTES];

@@ -126,7 +126,8 @@ void host_mute(const char *template)
 	struct lf_flags_row row;
 
 	walk(&sum);
-	row = (struct lf_flags_row){ sum.id, lf_flags_namespace_key("unit"), LF_VERDICT_MUTED };
+	row = (struct lf_flags_row){ sum.id, lf_flags_namespace_key("unit"),
+		                     lf_rule_make(LF_RULE_MUTE, 0, 0) };
 	if (flags && lf_flags_publish(flags, &row, 1) < 0)
 		abort();
 	lf_flags_unmap(flags);

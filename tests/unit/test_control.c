@@ -504,6 +504,7 @@ static bool is_muted(const char *run_dir, const char *hash)
 	int rc, dirfd = open(run_dir, O_RDONLY | O_DIRECTORY);
 	struct lf_flags *flags = lf_flags_map(dirfd, 0, &rc);
 	uint32_t generation;
+	uint64_t rule = 0;
 	struct lf_id id;
 
 	cr_assert_not_null(flags, "no flags table in %s", run_dir);
@@ -513,11 +514,11 @@ static bool is_muted(const char *run_dir, const char *hash)
 		cr_assert_eq(sscanf(hash + 2 * i, "%2x", &byte), 1);
 		id.bytes[i] = (uint8_t)byte;
 	}
-	rc = lf_flags_look_up(flags, &id, lf_flags_namespace_key("shop"), &generation);
+	rc = lf_flags_look_up(flags, &id, lf_flags_namespace_key("shop"), &generation, &rule);
 	lf_flags_unmap(flags);
 	(void)close(dirfd);
 	cr_assert(rc >= 0);
-	return rc == LF_VERDICT_MUTED;
+	return rc == 0 && lf_rule_kind(rule) == LF_RULE_MUTE;
 }
 
 static void count_in(const char *run_dir, struct fixture_segment *segment, enum fixture_owner owner)

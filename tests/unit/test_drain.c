@@ -302,7 +302,7 @@ Test(drain, a_dead_owners_open_lines_are_counted_as_lines_and_a_living_ones_are_
 	fixture_segment(&segment, run_dir(), OWNER_LIVES);
 	(void)add("x\n", 1);
 	fixture_tail(&segment, 0, "fputs", "prog!say", "took 15 ms", 0);
-	fixture_tail(&segment, 1, "write.1", "prog!out", "silenced", LF_TAIL_SUPPRESSED | LF_TAIL_BUSY);
+	fixture_tail(&segment, 1, "write.1", "prog!out", "silenced", lf_tail_with(LF_MUTED) | LF_TAIL_BUSY);
 	drain();
 	cr_assert_eq(fixture_total(store), 1);
 	fixture_kill(&segment, run_dir());

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MUTE lf_rule_make(LF_RULE_MUTE, 0, 0)
+
 static int new_dir(void)
 {
 	char path[] = "/tmp/logfold-flags-XXXXXX";
@@ -18,7 +20,7 @@ static int new_dir(void)
 static struct lf_flags_row row_of(unsigned number, const char *namespace)
 {
 	struct lf_flags_row row = { .namespace_key = lf_flags_namespace_key(namespace),
-		                    .verdict = LF_VERDICT_MUTED };
+		                    .rule = MUTE };
 
 	/* All on one starting cell, so that probing is needed. */
 	memcpy(row.id.bytes + 8, &number, sizeof(number));
@@ -28,8 +30,10 @@ static struct lf_flags_row row_of(unsigned number, const char *namespace)
 static int look_up(const struct lf_flags *flags, const struct lf_flags_row *row)
 {
 	uint32_t generation;
+	uint64_t rule;
+	int rc = lf_flags_look_up(flags, &row->id, row->namespace_key, &generation, &rule);
 
-	return lf_flags_look_up(flags, &row->id, row->namespace_key, &generation);
+	return rc < 0 ? rc : (int)rule;
 }
 
 Test(flags, a_process_sees_what_the_agent_published_through_its_own_mapping)
@@ -40,13 +44,13 @@ Test(flags, a_process_sees_what_the_agent_published_through_its_own_mapping)
 	struct lf_flags_row rows[] = { row_of(1, "a"), row_of(2, "a"), row_of(3, "a") };
 
 	cr_assert(host && agent);
-	cr_assert_eq(look_up(host, &rows[1]), LF_VERDICT_PASS);
+	cr_assert_eq(look_up(host, &rows[1]), 0);
 	cr_assert_eq(lf_flags_publish(agent, rows, 3), 0);
 	for (int i = 0; i < 3; i++)
-		cr_assert_eq(look_up(host, &rows[i]), LF_VERDICT_MUTED);
+		cr_assert_eq(look_up(host, &rows[i]), (int)MUTE);
 	cr_assert_eq(lf_flags_publish(agent, rows, 1), 0);
-	cr_assert_eq(look_up(host, &rows[0]), LF_VERDICT_MUTED);
-	cr_assert_eq(look_up(host, &rows[2]), LF_VERDICT_PASS);
+	cr_assert_eq(look_up(host, &rows[0]), (int)MUTE);
+	cr_assert_eq(look_up(host, &rows[2]), 0);
 }
 
 Test(flags, the_same_id_in_another_namespace_is_another_entry)
@@ -56,16 +60,17 @@ Test(flags, the_same_id_in_another_namespace_is_another_entry)
 	struct lf_flags_row ours = row_of(1, "a"), theirs = row_of(1, "b");
 
 	cr_assert_eq(lf_flags_publish(flags, &ours, 1), 0);
-	cr_assert_eq(look_up(flags, &ours), LF_VERDICT_MUTED);
-	cr_assert_eq(look_up(flags, &theirs), LF_VERDICT_PASS);
+	cr_assert_eq(look_up(flags, &ours), (int)MUTE);
+	cr_assert_eq(look_up(flags, &theirs), 0);
 }
 
 static uint32_t generation_after(struct lf_flags *flags, const struct lf_flags_row *rows, size_t count)
 {
 	uint32_t generation = 0;
+	uint64_t rule;
 
 	cr_assert_eq(lf_flags_publish(flags, rows, count), 0);
-	cr_assert_geq(lf_flags_look_up(flags, &rows->id, rows->namespace_key, &generation), 0);
+	cr_assert_eq(lf_flags_look_up(flags, &rows->id, rows->namespace_key, &generation, &rule), 0);
 	return generation;
 }
 
@@ -103,7 +108,7 @@ Test(flags, a_table_whose_writer_died_halfway_is_not_believed_until_the_next_pub
 	atomic_fetch_add(&flags->generation, 1);
 	cr_assert_eq(look_up(flags, &row), -EAGAIN);
 	cr_assert_eq(lf_flags_publish(flags, &row, 1), 0);
-	cr_assert_eq(look_up(flags, &row), LF_VERDICT_MUTED);
+	cr_assert_eq(look_up(flags, &row), (int)MUTE);
 }
 
 Test(flags, more_rows_than_fit_are_refused_and_change_nothing)
@@ -116,9 +121,9 @@ Test(flags, more_rows_than_fit_are_refused_and_change_nothing)
 		rows[i] = row_of(i, "a");
 	cr_assert_eq(lf_flags_publish(flags, rows, 1), 0);
 	cr_assert_eq(lf_flags_publish(flags, rows, LF_FLAGS_ROWS_MAX + 1), -ENOSPC);
-	cr_assert_eq(look_up(flags, &rows[0]), LF_VERDICT_MUTED);
+	cr_assert_eq(look_up(flags, &rows[0]), (int)MUTE);
 	cr_assert_eq(lf_flags_publish(flags, rows, LF_FLAGS_ROWS_MAX), 0);
-	cr_assert_eq(look_up(flags, &rows[LF_FLAGS_ROWS_MAX - 1]), LF_VERDICT_MUTED);
+	cr_assert_eq(look_up(flags, &rows[LF_FLAGS_ROWS_MAX - 1]), (int)MUTE);
 }
 
 Test(flags, a_file_that_is_no_table_is_refused)
@@ -154,12 +159,12 @@ Test(flags, a_process_takes_the_namespace_that_the_agent_says)
 	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
 
 	cr_assert_not(lf_flags_namespace(flags, namespace));
-	lf_flags_set_defaults(flags, 0, "shop");
+	lf_flags_set_defaults(flags, &(struct lf_flags_defaults){ .namespace = "shop" });
 	cr_assert(lf_flags_namespace(flags, namespace));
 	cr_assert_str_eq(namespace, "shop");
-	lf_flags_set_defaults(flags, 0, "a");
+	lf_flags_set_defaults(flags, &(struct lf_flags_defaults){ .namespace = "a" });
 	cr_assert(lf_flags_namespace(flags, namespace));
 	cr_assert_str_eq(namespace, "a");
-	lf_flags_set_defaults(flags, 0, "");
+	lf_flags_set_defaults(flags, &(struct lf_flags_defaults){ .namespace = "" });
 	cr_assert_not(lf_flags_namespace(flags, namespace));
 }

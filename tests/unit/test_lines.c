@@ -7,7 +7,8 @@
 #include "agent/hook/stub.h"
 #include "tests/unit/host_fixture.h"
 
-enum { STREAM = 0x1001, OTHER_STREAM = 0x2001 };
+enum { OTHER_STREAM = 0x2001 };
+#define STREAM lf_stream_of_fd(console[1])
 
 static struct lf_process *process;
 static struct lf_origin origin;
@@ -122,12 +123,12 @@ Test(lines, more_streams_than_tails_still_count_every_newline, .init = start)
 Test(lines, a_newline_after_a_counted_call_that_left_its_line_open_is_not_a_blank_line,
      .init = start)
 {
-	lf_lines_leave_open(process, STREAM, false);
+	lf_lines_leave_open(process, STREAM, LF_PASSED);
 	print("\n");
 	cr_assert_eq(host_total(LF_PASSED), 0);
 	print("\n");
 	cr_assert_eq(host_count("", LF_PASSED), 1);
-	lf_lines_leave_open(process, STREAM, false);
+	lf_lines_leave_open(process, STREAM, LF_PASSED);
 	print("alpha\n");
 	cr_assert_eq(host_count("alpha", LF_PASSED), 1);
 }
@@ -136,9 +137,8 @@ static char printed[256];
 
 static const char *print_judged(const char *text)
 {
-	struct lf_lines_out out = { .write = lf_stub_write_fd, .fd = console[1] };
-	ssize_t done = lf_lines_print_judged(process, STREAM, origin,
-	                                     (struct lf_text){ text, strlen(text) }, &out);
+	struct lf_console_out out = lf_stub_out(NULL, console[1]);
+	ssize_t done = lf_lines_print_judged(process, origin, (struct lf_text){ text, strlen(text) }, &out);
 	ssize_t got;
 
 	cr_assert_eq(done, (ssize_t)strlen(text));
@@ -193,7 +193,7 @@ Test(lines, unmuting_takes_effect_with_the_next_line, .init = start)
 Test(lines, a_stream_that_takes_half_gets_the_other_half_offered_again, .init = start)
 {
 	static char large[70000];
-	struct lf_lines_out out = { .write = lf_stub_write_fd, .fd = console[1] };
+	struct lf_console_out out = lf_stub_out(NULL, console[1]);
 	struct lf_text text = { large, sizeof(large) };
 	ssize_t done;
 
@@ -201,7 +201,7 @@ Test(lines, a_stream_that_takes_half_gets_the_other_half_offered_again, .init = 
 	for (size_t i = 99; i < sizeof(large); i += 100)
 		large[i] = '\n';
 	cr_assert_eq(fcntl(console[1], F_SETFL, O_NONBLOCK), 0);
-	done = lf_lines_print_judged(process, STREAM, origin, text, &out);
+	done = lf_lines_print_judged(process, origin, text, &out);
 	cr_assert(done > 0 && done < (ssize_t)sizeof(large), "%zd", done);
 	cr_assert_eq(host_total(LF_PASSED), (uint64_t)done / 100);
 }
@@ -210,7 +210,7 @@ Test(lines, the_newline_of_a_counted_call_is_not_a_blank_line_that_somebody_mute
 {
 	print("\n");
 	host_mute("");
-	lf_lines_leave_open(process, STREAM, false);
+	lf_lines_leave_open(process, STREAM, LF_PASSED);
 	cr_assert_str_eq(print_judged("\n"), "\n");
 	cr_assert_str_eq(print_judged("\n"), "");
 	cr_assert_eq(host_count("", LF_MUTED), 1);
@@ -219,13 +219,13 @@ Test(lines, the_newline_of_a_counted_call_is_not_a_blank_line_that_somebody_mute
 Test(lines, a_newline_behind_something_printed_stays_although_a_muted_call_came_before,
      .init = start)
 {
-	lf_lines_leave_open(process, STREAM, true);
-	lf_lines_leave_open(process, STREAM, false);
+	lf_lines_leave_open(process, STREAM, LF_MUTED);
+	lf_lines_leave_open(process, STREAM, LF_PASSED);
 	cr_assert_str_eq(print_judged("\n"), "\n");
-	lf_lines_leave_open(process, STREAM, false);
-	lf_lines_leave_open(process, STREAM, true);
+	lf_lines_leave_open(process, STREAM, LF_PASSED);
+	lf_lines_leave_open(process, STREAM, LF_MUTED);
 	cr_assert_str_eq(print_judged("\n"), "\n");
-	lf_lines_leave_open(process, STREAM, true);
+	lf_lines_leave_open(process, STREAM, LF_MUTED);
 	cr_assert_str_eq(print_judged("\n"), "");
 	cr_assert_eq(host_total(LF_PASSED) + host_total(LF_MUTED), 0);
 }
@@ -235,7 +235,7 @@ Test(lines, a_muted_text_that_a_printed_call_follows_is_counted_and_its_newline_
 	print("noise\n");
 	host_mute("noise");
 	cr_assert_str_eq(print_judged("noise"), "");
-	lf_lines_leave_open(process, STREAM, false);
+	lf_lines_leave_open(process, STREAM, LF_PASSED);
 	cr_assert_eq(host_count("noise", LF_MUTED), 1);
 	cr_assert_str_eq(print_judged("\n"), "\n");
 }
@@ -261,14 +261,13 @@ Test(lines, a_line_over_4_KiB_is_one_entry_however_it_was_cut_into_calls, .init 
 
 Test(lines, what_is_suppressed_is_counted_where_no_tail_is_left, .init = start)
 {
-	struct lf_lines_out out = { .write = lf_stub_write_fd, .fd = console[1] };
+	struct lf_console_out out = lf_stub_out(NULL, console[1]);
 
 	print("noise\n");
 	host_mute("noise");
 	for (uintptr_t i = 0; i < LF_TAILS; i++)
 		print_to(0x2001 + 2 * i, "unfinished");
-	cr_assert_eq(lf_lines_print_judged(process, 0x9001, origin, (struct lf_text){ "noise", 5 },
-	                                   &out), 5);
+	cr_assert_eq(lf_lines_print_judged(process, origin, (struct lf_text){ "noise", 5 }, &out), 5);
 	cr_assert_eq(host_count("noise", LF_MUTED), 1);
 }
 
@@ -277,7 +276,7 @@ Test(lines, a_stream_keeps_its_place_when_one_before_it_becomes_free, .init = st
 	print_to(OTHER_STREAM, "first");
 	print("alpha ");
 	lf_stream_end(process, OTHER_STREAM);
-	lf_lines_leave_open(process, STREAM, false);
+	lf_lines_leave_open(process, STREAM, LF_PASSED);
 	print("omega\n");
 	cr_assert_eq(host_count("alpha omega", LF_PASSED), 1);
 	cr_assert_not(lf_lines_any_open(process));
@@ -290,6 +289,6 @@ Test(lines, a_line_that_has_begun_to_be_printed_is_known_to_have, .init = start)
 	cr_assert(lf_lines_has_begun(process, STREAM));
 	cr_assert_not(lf_lines_has_begun(process, OTHER_STREAM));
 	print("\n");
-	lf_lines_leave_open(process, STREAM, true);
+	lf_lines_leave_open(process, STREAM, LF_MUTED);
 	cr_assert_not(lf_lines_has_begun(process, STREAM));
 }

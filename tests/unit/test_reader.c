@@ -285,7 +285,7 @@ Test(reader, an_open_line_is_handed_out_and_a_closed_one_is_not)
 {
 	static struct lf_reader_tail tail;
 
-	fixture_tail(&segment, 0, "fputs", "prog!say", "begun but not", LF_TAIL_SUPPRESSED);
+	fixture_tail(&segment, 0, "fputs", "prog!say", "begun but not", lf_tail_with(LF_LIMITED));
 	fixture_tail(&segment, 1, "write.1", "prog!out", "", LF_TAIL_BUSY);
 	fixture_tail(&segment, 2, "fputs", "prog!say", "over", 0);
 	((struct lf_tail *)((char *)segment.memory + segment.memory->tails[2]))->state = 0;
@@ -294,10 +294,10 @@ Test(reader, an_open_line_is_handed_out_and_a_closed_one_is_not)
 	cr_assert_eq(tail.line.len, 13);
 	cr_assert_eq(memcmp(tail.line.data, "begun but not", 13), 0);
 	cr_assert_eq(memcmp(tail.frame.data, "prog!say", 8), 0);
-	cr_assert(tail.suppressed);
+	cr_assert_eq(tail.outcome, LF_LIMITED);
 	cr_assert_eq(lf_reader_tail(reader, 1, &tail, &why), 1, "%s", why.text);
 	cr_assert_eq(tail.line.len, 0);
-	cr_assert_not(tail.suppressed);
+	cr_assert_eq(tail.outcome, LF_PASSED);
 	cr_assert_eq(lf_reader_tail(reader, 2, &tail, &why), 0);
 	cr_assert_eq(lf_reader_tail(reader, 3, &tail, &why), 0);
 }
