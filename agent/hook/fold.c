@@ -1,13 +1,12 @@
 #include "agent/hook/fold.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "agent/hook/clock.h"
+#include "agent/map/repeats.h"
 #include "agent/map/verdict.h"
-#include "hashing/decimal.h"
 
-enum { BUSY = 2, NAME_CHARS = 60 }; /* no stream is 2: that is an even number, where no FILE lies */
+enum { BUSY = 2 }; /* no stream is 2: that is an even number, where no FILE lies */
 
 static void watch(struct lf_process *process)
 {
@@ -37,45 +36,15 @@ void lf_fold_wait(struct lf_process *process, struct lf_slot *slot, uintptr_t st
 	}
 }
 
-/* At most so many characters of it, without what would leave the line. */
-static char *put_name(char *out, struct lf_text name)
-{
-	unsigned chars = 0;
-
-	for (size_t i = 0; i < name.len; i++) {
-		bool begins = ((unsigned char)name.data[i] & 0xc0) != 0x80;
-
-		if (begins && chars++ == NAME_CHARS)
-			break;
-		if (name.data[i] != '\n' || i + 1 < name.len)
-			*out++ = (unsigned char)name.data[i] < ' ' ? ' ' : name.data[i];
-	}
-	return out;
-}
-
-static char *put(char *out, const char *text)
-{
-	size_t len = strlen(text);
-
-	memcpy(out, text, len);
-	return out + len;
-}
-
 void lf_fold_tell(const struct lf_process *process, const struct lf_slot *slot, uint32_t repeats,
                   uint32_t over_ms, const struct lf_console_out *out)
 {
-	char line[4 * NAME_CHARS + 128], *end;
+	char line[LF_REPEATS_MAX];
 	int before = errno;
 
-	end = put_name(line, lf_map_text(process->map, slot->template));
-	end = put(end, " … repeated ");
-	end = lf_decimal_put(end, repeats);
-	end = put(end, repeats == 1 ? " time in " : " times in ");
-	end = lf_decimal_put(end, over_ms / 1000);
-	*end++ = '.';
-	end = lf_decimal_put(end, over_ms % 1000 / 100);
-	end = put(end, " s\n");
-	(void)out->write(out, line, (size_t)(end - line));
+	(void)out->write(out, line,
+	                 lf_repeats_tell(lf_map_text(process->map, slot->template), repeats,
+	                                 over_ms, line));
 	errno = before;
 }
 

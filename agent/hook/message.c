@@ -4,7 +4,6 @@
 #include "agent/hook/fold.h"
 #include "hashing/frame.h"
 #include "hashing/mask.h"
-#include "hashing/utf8.h"
 
 static struct lf_origin find_origin(struct lf_process *process, const void *ret, uint32_t code)
 {
@@ -35,35 +34,14 @@ struct lf_origin lf_message_origin(struct lf_process *process, const void *ret, 
 	return origin;
 }
 
-static struct lf_slot *find_or_add(struct lf_process *process, const struct lf_map_key *key,
-                                   enum lf_kind kind, uint32_t fixed_len)
-{
-	struct lf_slot *slot = lf_map_find(process->map, key);
-
-	return slot ? slot : lf_map_add(process->map, key, kind, fixed_len);
-}
-
 struct lf_slot *lf_message_verbatim(struct lf_process *process, struct lf_origin origin,
                                     enum lf_kind kind, struct lf_text text, uint32_t fixed_len)
 {
 	struct lf_map_key key = { .method = origin.method, .frame = origin.frame, .template = text };
-	struct lf_scratch *scratch = NULL;
-	struct lf_slot *slot;
 
 	if (!origin.method)
 		return NULL;
-	if (text.len > LF_TEMPLATE_MAX || !lf_utf8_is_clean(text)) {
-		scratch = lf_scratch_take(process);
-		if (!scratch)
-			return NULL;
-		key.template.len = lf_utf8_escape(text, scratch->masked, LF_TEMPLATE_MAX);
-		key.template.data = scratch->masked;
-		fixed_len = 0; /* another text may come to the same template */
-	}
-	key.hash = lf_map_hash(key.template);
-	slot = find_or_add(process, &key, kind, fixed_len);
-	lf_scratch_give(process, scratch);
-	return slot;
+	return lf_map_verbatim(process->map, &process->scratches, key, kind, fixed_len);
 }
 
 struct lf_slot *lf_message_line(struct lf_process *process, struct lf_origin origin,
@@ -75,7 +53,7 @@ struct lf_slot *lf_message_line(struct lf_process *process, struct lf_origin ori
 		return NULL;
 	key.template.len = lf_mask(line, scratch->masked, &key.hash);
 	key.template.data = scratch->masked;
-	return find_or_add(process, &key, LF_KIND_MASK1, 0);
+	return lf_map_find_or_add(process->map, &key, LF_KIND_MASK1, 0);
 }
 
 enum lf_outcome lf_message_judge(struct lf_process *process, struct lf_slot *slot,

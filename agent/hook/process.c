@@ -55,13 +55,13 @@ static int fill(struct lf_process *process)
 	uint32_t owner = 0;
 	int rc;
 
-	_Static_assert(sizeof(process->scratches[0].masked) >= PATH_MAX, "a path fits");
+	_Static_assert(sizeof(process->scratches.each[0].masked) >= PATH_MAX, "a path fits");
 	if (!lf_sites_init(&process->cache))
 		return -ENOMEM;
 	/* A child in its parent's memory makes the parent's map. */
 	if (lf_wiped_is_shared())
 		owner = atomic_load_explicit(&lf_wiped.pid, memory_order_relaxed);
-	rc = lf_host_open(&host, &settings.given, owner, process->scratches[0].masked);
+	rc = lf_host_open(&host, &settings.given, owner, process->scratches.each[0].masked);
 	if (rc < 0)
 		return rc;
 	process->map = host.map;
@@ -116,28 +116,4 @@ struct lf_process *lf_process_of_console(int fd)
 {
 	lf_process_start();
 	return lf_console_is(fd) ? lf_process_enter() : NULL;
-}
-
-struct lf_scratch *lf_scratch_take(struct lf_process *process)
-{
-	uint32_t taken = atomic_load_explicit(&process->scratch_taken, memory_order_relaxed);
-
-	while (taken != (1U << LF_SCRATCHES) - 1) {
-		unsigned i = (unsigned)__builtin_ctz(~taken);
-
-		/* Acquire pairs with the release of the thread that had it before. */
-		if (atomic_compare_exchange_weak_explicit(&process->scratch_taken, &taken,
-		                                          taken | 1U << i, memory_order_acquire,
-		                                          memory_order_relaxed))
-			return &process->scratches[i];
-	}
-	return NULL;
-}
-
-void lf_scratch_give(struct lf_process *process, struct lf_scratch *scratch)
-{
-	if (scratch)
-		atomic_fetch_and_explicit(&process->scratch_taken,
-		                          ~(1U << (scratch - process->scratches)),
-		                          memory_order_release);
 }

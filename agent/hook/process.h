@@ -14,18 +14,12 @@
 #include "agent/hook/site.h"
 #include "agent/hook/wiped.h"
 #include "agent/map/flags.h"
-#include "agent/map/map.h"
+#include "agent/map/verbatim.h"
 
 /* Ours alone: no look-up through the global offset table. */
 #pragma GCC visibility push(hidden)
 
-enum { LF_SCRATCHES = 16, LF_FOLDS = 16 };
-
-/* Room to mask a line in: hosts may have stacks of a few kilobytes.  Never held across a real call,
- * which the host may leave by longjmp or cancellation. */
-struct lf_scratch {
-	char masked[LF_TEMPLATE_MAX];
-};
+enum { LF_FOLDS = 16 };
 
 /* One stream, by its FILE or by its fd.  Its unfinished line is the map's tail of the same number. */
 struct lf_stream {
@@ -57,10 +51,9 @@ struct lf_process {
 	uint64_t namespace_key;
 	struct lf_site_cache cache;
 	_Atomic uint32_t attention;
-	_Atomic uint32_t scratch_taken; /* a bit for each scratch */
 	struct lf_stream streams[LF_TAILS];
 	struct lf_fold folds[LF_FOLDS];
-	struct lf_scratch scratches[LF_SCRATCHES];
+	struct lf_scratches scratches;
 };
 
 static inline struct lf_process *lf_process_now(void)
@@ -78,9 +71,16 @@ struct lf_process *lf_process_enter(void);
 /* The same, but NULL where the fd is no console: a process that prints to none has no state. */
 struct lf_process *lf_process_of_console(int fd);
 
-/* NULL when all are taken; the caller then counts into the overflow entry. */
-struct lf_scratch *lf_scratch_take(struct lf_process *process);
-void lf_scratch_give(struct lf_process *process, struct lf_scratch *scratch); /* NULL is fine */
+/* As lf_scratches_take() and _give(). */
+static inline struct lf_scratch *lf_scratch_take(struct lf_process *process)
+{
+	return lf_scratches_take(&process->scratches);
+}
+
+static inline void lf_scratch_give(struct lf_process *process, struct lf_scratch *scratch)
+{
+	lf_scratches_give(&process->scratches, scratch);
+}
 
 #pragma GCC visibility pop
 
