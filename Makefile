@@ -112,9 +112,10 @@ $(B)/libdir: always
 	@mkdir -p $(@D); echo '$(LIBDIR)' | cmp -s - $@ || echo '$(LIBDIR)' >$@
 
 # The hook.  Its exported names, and nothing else, come out of the table of interposed calls.
-$(B)/preload.map: agent/hook/interposed.def agent/hook/exports.sh
+LIBC_BASE = $(shell echo LF_LIBC_BASE | $(CC) -E -P -include agent/hook/versioned.h -)
+$(B)/preload.map: agent/hook/interposed.def agent/hook/exports.sh agent/hook/versioned.h
 	@mkdir -p $(@D)
-	sh agent/hook/exports.sh version-script $< > $@
+	sh agent/hook/exports.sh version-script $< $(LIBC_BASE) > $@
 
 $(PRELOAD): $(call objects,pic,$(HASHING) $(MAP) $(HOOK)) $(B)/preload.map
 	$(QUIET_LD)$(CC) $(LDFLAGS) -shared -o $@ $(filter %.o,$^) $(CRYPTO_A) -Wl,--exclude-libs,ALL \

@@ -3,8 +3,11 @@
 #include <dlfcn.h>
 #include <stdatomic.h>
 
+#include "agent/hook/versioned.h"
+
 #define LF_DEFINE_REAL(symbol, result, parameters) result(*lf_real_##symbol) parameters;
 LF_REAL_CALLS(LF_DEFINE_REAL)
+LF_REAL_VERSIONED_CALLS(LF_DEFINE_REAL)
 
 struct real_call {
 	void **slot;
@@ -13,6 +16,7 @@ struct real_call {
 
 #define LF_REAL_ROW(symbol, result, parameters) { (void **)&lf_real_##symbol, #symbol },
 static const struct real_call real_calls[] = { LF_REAL_CALLS(LF_REAL_ROW) };
+static const struct real_call versioned_calls[] = { LF_REAL_VERSIONED_CALLS(LF_REAL_ROW) };
 
 void lf_libc_resolve(void)
 {
@@ -24,5 +28,8 @@ void lf_libc_resolve(void)
 	 * malloc in the host. */
 	for (size_t i = 0; i < sizeof(real_calls) / sizeof(real_calls[0]); i++)
 		*real_calls[i].slot = dlsym(RTLD_NEXT, real_calls[i].symbol);
+	for (size_t i = 0; i < sizeof(versioned_calls) / sizeof(versioned_calls[0]); i++)
+		*versioned_calls[i].slot =
+			dlvsym(RTLD_NEXT, versioned_calls[i].symbol, LF_LIBC_BASE);
 	atomic_store_explicit(&done, 1, memory_order_release);
 }

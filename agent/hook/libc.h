@@ -62,8 +62,16 @@
 	X(dlclose, int, (void *)) \
 	X(clock_gettime, int, (clockid_t, struct timespec *))
 
+/* The same, of calls whose names other libraries have functions of their own under (versioned.h). */
+#define LF_REAL_VERSIONED_CALLS(X) \
+	X(vwarn, void, (const char *, va_list)) \
+	X(vwarnx, void, (const char *, va_list)) \
+	X(verr, void, (int, const char *, va_list)) \
+	X(verrx, void, (int, const char *, va_list))
+
 #define LF_DECLARE_REAL(symbol, result, parameters) extern result(*lf_real_##symbol) parameters;
 LF_REAL_CALLS(LF_DECLARE_REAL)
+LF_REAL_VERSIONED_CALLS(LF_DECLARE_REAL)
 #undef LF_DECLARE_REAL
 
 /* Other names of the same function. */

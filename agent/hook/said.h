@@ -1,0 +1,50 @@
+/* A call that says one message and gives nothing back that depends on it: warn, error, syslog, perror.
+ *
+ * All of it is done before the real call, which may not return.  A format with a word of its own, or a
+ * constant text, counts one call; of a carrier ("%s") the lines that it prints are counted.
+ */
+#ifndef LOGFOLD_HOOK_SAID_H
+#define LOGFOLD_HOOK_SAID_H
+
+#include "agent/hook/stub.h"
+
+/* A text that is put together piece by piece; `len` goes on beyond `size`, as snprintf's result. */
+struct lf_said_text {
+	char *data;
+	size_t size;
+	size_t len;
+};
+void lf_said_add(struct lf_said_text *text, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void lf_said_add_format(struct lf_said_text *text, int fortify, const char *format, va_list args);
+enum { LF_NOT_FORTIFIED = -1 };
+
+struct lf_said {
+	const void *ret;
+	FILE *file; /* NULL: it goes to the system log */
+	uint32_t method;
+	const char *text; /* the format, or the text that was given; NULL is "" */
+	int fortify;      /* of a format */
+	va_list *args;    /* of a format; not used up */
+
+	/* Of a format: adds all that the call prints, newlines included.  NULL: it is a text. */
+	void (*render)(const struct lf_said *said, struct lf_said_text *out);
+	int with_errno; /* for `render` */
+	const char *source; /* for `render`: the file that the call names, and its line */
+	unsigned line;
+
+	bool may_leave_out; /* the host would not notice, as far as the call knows */
+	bool orients;       /* the real call orients the stream */
+
+	/* By lf_said(). */
+	struct lf_process *process; /* NULL: nobody counts it */
+};
+
+/* Counts the call.  True when it must be left out: it is muted, or has been printed.  Touches no
+ * errno. */
+LF_MUST_CHECK bool lf_said(struct lf_said *said);
+
+/* After a real call that has returned. */
+void lf_said_end(const struct lf_said *said);
+
+#endif
