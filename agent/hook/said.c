@@ -4,6 +4,7 @@
 
 #include "agent/hook/caller.h"
 #include "agent/hook/carrier.h"
+#include "agent/hook/fold.h"
 #include "hashing/frame.h"
 
 static const char no_text[] = "";
@@ -29,10 +30,22 @@ void lf_said_add(struct lf_said_text *text, const char *format, ...)
 	va_end(args);
 }
 
-/* The system log has no open lines. */
+/* Past stdio: what has no orientation yet keeps none. */
+static ssize_t write_unbuffered(const struct lf_console_out *out, const char *data, size_t len)
+{
+	return lf_real_write(out->fd, data, len);
+}
+
+void lf_said_on(struct lf_said *said, FILE *file)
+{
+	said->out = lf_stub_out(file, lf_console_fd_of(file));
+	if (!said->orients && !file->_mode)
+		said->out.write = write_unbuffered;
+}
+
 static uintptr_t stream_of(const struct lf_said *said)
 {
-	return said->file ? lf_stream_of_file(said->file) : lf_stream_of_fd(LF_NO_FD);
+	return lf_stream_of(&said->out);
 }
 
 static uint64_t target_of_text(struct lf_process *process, const struct lf_said *said,
@@ -77,64 +90,75 @@ static uint64_t first_sight(struct lf_process *process, const struct lf_said *sa
 	return target;
 }
 
-static bool goes_unnoticed(const struct lf_said *said)
+/* Whether somebody else could print in the call's place. */
+static bool is_replaceable(const struct lf_said *said)
 {
-	enum { NO_WRITES = LF_FILE_NO_WRITES };
+	FILE *file = said->out.file;
 
-	if (!said->may_leave_out)
-		return false;
-	if (said->orients)
-		return lf_stub_may_suppress(said->file);
-	return !said->file || !(said->file->_flags & NO_WRITES);
+	if (!file)
+		return true;
+	return said->orients ? lf_stub_may_suppress(file)
+	                     : !(file->_flags & LF_FILE_NO_WRITES) && file->_mode <= 0;
+}
+
+static enum lf_outcome judge(struct lf_process *process, const struct lf_said *said,
+                             struct lf_slot *slot)
+{
+	if (!slot || !said->may_leave_out || lf_message_passes(process, slot) ||
+	    !is_replaceable(said) || lf_lines_has_begun(process, stream_of(said)))
+		return LF_PASSED;
+	return lf_message_judge(process, slot, &said->out);
+}
+
+static void tell_due(struct lf_process *process, const struct lf_said *said)
+{
+	if (lf_fold_any_waits(process) && is_replaceable(said) &&
+	    !lf_lines_has_begun(process, stream_of(said)))
+		lf_fold_tell_due(process, &said->out);
 }
 
 static bool say_message(struct lf_process *process, const struct lf_said *said,
                         struct lf_slot *slot)
 {
-	if (said->may_leave_out && lf_message_is_muted(process, slot) && goes_unnoticed(said) &&
-	    !lf_lines_has_begun(process, stream_of(said))) {
-		lf_message_count(process, slot, LF_MUTED);
-		return true;
-	}
-	lf_message_count(process, slot, LF_PASSED);
-	if (said->file)
+	enum lf_outcome outcome = judge(process, said, slot);
+
+	lf_message_count(process, slot, outcome);
+	if (outcome == LF_PASSED)
 		lf_lines_newline(process, stream_of(said));
-	return false;
+	return outcome != LF_PASSED;
 }
 
-/* What is of more lines than one is known by several messages: it passes. */
-static bool log_line(struct lf_process *process, const struct lf_said *said,
-                     struct lf_origin origin, struct lf_text text)
+/* On the system log.  What is of more lines than one is several messages: it passes. */
+static bool log_lines(struct lf_process *process, const struct lf_said *said,
+                      struct lf_origin origin, struct lf_text text)
 {
+	enum lf_outcome outcome;
 	struct lf_scratch *scratch;
 	struct lf_slot *slot;
-	bool muted;
 
 	if (text.len && text.data[text.len - 1] == '\n')
 		text.len--;
-	if (!said->may_leave_out || !lf_message_any_flags(process) ||
-	    memchr(text.data, '\n', text.len)) {
+	if (memchr(text.data, '\n', text.len)) {
 		lf_lines_count(process, stream_of(said), origin, text, true);
 		return false;
 	}
 	scratch = lf_scratch_take(process);
 	slot = lf_message_line(process, origin, text, scratch);
 	lf_scratch_give(process, scratch);
-	muted = lf_message_is_muted(process, slot);
-	lf_message_count(process, slot, muted ? LF_MUTED : LF_PASSED);
-	return muted;
+	outcome = judge(process, said, slot);
+	lf_message_count(process, slot, outcome);
+	return outcome != LF_PASSED;
 }
 
 static bool say_lines(struct lf_process *process, const struct lf_said *said,
                       struct lf_text text)
 {
 	struct lf_origin origin = lf_message_origin(process, said->ret, said->method);
-	struct lf_lines_out out = { lf_stub_write_file, said->file, LF_NO_FD };
 
-	if (!said->file)
-		return log_line(process, said, origin, text);
-	if (lf_message_any_flags(process) && goes_unnoticed(said)) {
-		(void)lf_lines_print_judged(process, stream_of(said), origin, text, &out);
+	if (!said->out.file)
+		return log_lines(process, said, origin, text);
+	if (said->may_leave_out && lf_message_any_rules(process) && is_replaceable(said)) {
+		(void)lf_lines_print_judged(process, origin, text, &said->out);
 		return true;
 	}
 	lf_lines_count(process, stream_of(said), origin, text, false);
@@ -169,8 +193,9 @@ static bool say(struct lf_process *process, struct lf_said *said)
 	if (!said->text)
 		said->text = no_text;
 	said->ret = lf_caller_unskipped(process, said->ret);
-	if (said->file)
-		lf_inline_putc_catch_up(process, said->file, said->ret);
+	if (said->out.file)
+		lf_inline_putc_catch_up(process, said->out.file, said->ret);
+	tell_due(process, said);
 	target = lf_site_find(&process->cache, said->ret, lf_site_text(said->text, said->method),
 	                      0);
 	if (target == LF_TARGET_NONE)
@@ -185,8 +210,7 @@ bool lf_said(struct lf_said *said)
 	int before = errno;
 	bool left_out;
 
-	said->process = said->file ? lf_process_of_console(lf_console_fd_of(said->file))
-	                           : lf_process_enter();
+	said->process = said->out.file ? lf_process_of_console(said->out.fd) : lf_process_enter();
 	if (!said->process)
 		return false;
 	left_out = say(said->process, said);
@@ -198,6 +222,6 @@ bool lf_said(struct lf_said *said)
 
 void lf_said_end(const struct lf_said *said)
 {
-	if (said->process && said->file)
-		lf_inline_putc_mark(said->process, said->file, said->ret);
+	if (said->process && said->out.file)
+		lf_inline_putc_mark(said->process, said->out.file, said->ret);
 }

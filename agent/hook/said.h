@@ -21,24 +21,26 @@ enum { LF_NOT_FORTIFIED = -1 };
 
 struct lf_said {
 	const void *ret;
-	FILE *file; /* NULL: it goes to the system log */
 	uint32_t method;
 	const char *text; /* the format, or the text that was given; NULL is "" */
-	int fortify;      /* of a format */
-	va_list *args;    /* of a format; not used up */
 
 	/* Of a format: adds all that the call prints, newlines included.  NULL: it is a text. */
 	void (*render)(const struct lf_said *said, struct lf_said_text *out);
-	int with_errno; /* for `render` */
-	const char *source; /* for `render`: the file that the call names, and its line */
+	va_list *args;      /* for `render`, which does not use them up; and what else it needs */
+	int fortify;
+	int errnum;
+	const char *source;
 	unsigned line;
 
 	bool may_leave_out; /* the host would not notice, as far as the call knows */
 	bool orients;       /* the real call orients the stream */
+	struct lf_console_out out; /* lf_said_on(), or whatever brings a line to the system log */
 
-	/* By lf_said(). */
-	struct lf_process *process; /* NULL: nobody counts it */
+	struct lf_process *process; /* by lf_said(); NULL: nobody counts it */
 };
+
+/* Sets `out` to a stream.  Before the rest is set that it asks: `orients`. */
+void lf_said_on(struct lf_said *said, FILE *file);
 
 /* Counts the call.  True when it must be left out: it is muted, or has been printed.  Touches no
  * errno. */

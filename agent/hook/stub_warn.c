@@ -19,7 +19,7 @@ static void render(const struct lf_said *said, struct lf_said_text *out)
 	lf_said_add_format(out, said->fortify, said->text, args);
 	va_end(args);
 	errno = error;
-	lf_said_add(out, said->with_errno ? ": %m\n" : "\n");
+	lf_said_add(out, said->errnum ? ": %m\n" : "\n");
 }
 
 enum { WITHOUT_ERRNO, WITH_ERRNO };
@@ -34,16 +34,16 @@ static __attribute__((noinline)) bool begin(struct lf_said *said, const void *re
 
 	*said = (struct lf_said){
 		.ret = ret,
-		.file = stderr,
 		.method = method,
 		.text = format,
 		.fortify = LF_NOT_FORTIFIED,
 		.args = &copy,
 		.render = render,
-		.with_errno = with_errno,
+		.errnum = with_errno,
 		.may_leave_out = returns,
 		.orients = true,
 	};
+	lf_said_on(said, stderr);
 	va_copy(copy, args);
 	left_out = lf_said(said);
 	va_end(copy);
