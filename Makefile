@@ -52,6 +52,7 @@ HIREDIS := $(firstword $(foreach lib,hiredis,$(shell $(PKG_CONFIG) --exists $(li
 HASHING := $(wildcard hashing/*.c)
 MAP := $(wildcard agent/map/*.c)
 HOOK := $(wildcard agent/hook/*.c)
+API := $(wildcard agent/api/*.c)
 CORE := $(wildcard agent/config/*.c agent/store/*.c agent/core/*.c sinks/*.c)
 CONFIG := $(wildcard agent/config/*.c)
 CLI := $(wildcard agent/cli/*.c)
@@ -61,7 +62,7 @@ PROGS := $(patsubst tests/progs/%.c,$(B)/progs/%,$(wildcard tests/progs/*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(B)/bench/%,$(filter-out $(if $(MONGOC),,%_mongo.c) \
 	$(if $(HIREDIS),,%_redis.c),$(wildcard tests/bench/bench_*.c)))
 HEADERS := $(wildcard include/logfold/*.h hashing/*.h agent/map/*.h agent/config/*.h agent/store/*.h \
-	agent/core/*.h sinks/*.h sinks/redis/*.h $(if $(MONGOC),sinks/mongo/*.h))
+	agent/core/*.h agent/api/*.h sinks/*.h sinks/redis/*.h $(if $(MONGOC),sinks/mongo/*.h))
 
 SINKS := $(if $(MONGOC),mongo) $(if $(HIREDIS),redis)
 
@@ -69,12 +70,14 @@ objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
 
 LOGFOLD := $(B)/logfold
 PRELOAD := $(B)/liblogfold-preload.so
+# For programs to link: the major version is of what agent/api/exports.map names.
+LIBRARY := $(B)/liblogfold.so.1
 MODULES := $(patsubst %,$(B)/logfold-%.so,$(foreach sink,$(SINKS),$(if $(wildcard sinks/$(sink)/*.c),$(sink))))
 
 .DEFAULT_GOAL := build
 .SECONDARY: # objects are kept
 .PHONY: build
-build: check-libs $(LOGFOLD) $(PRELOAD) $(MODULES)
+build: check-libs $(LOGFOLD) $(PRELOAD) $(LIBRARY) $(B)/logfold.pc $(MODULES)
 	@echo "sinks: memory $(SINKS)$(if $(MONGOC),, (no libmongoc: no mongo))$(if $(HIREDIS),, (no hiredis: no redis))"
 
 define compile
@@ -122,17 +125,34 @@ $(PRELOAD): $(call objects,pic,$(HASHING) $(MAP) $(HOOK)) $(B)/preload.map
 		-Wl,--gc-sections -Wl,--version-script=$(B)/preload.map -Wl,-z,now -Wl,-z,relro \
 		-Wl,-z,defs -Wl,-soname,liblogfold-preload.so
 
+# The library.  It stays once it is loaded: what it counts into is there once for a process.
+$(LIBRARY): $(call objects,pic,$(HASHING) $(MAP) $(API)) agent/api/exports.map
+	$(QUIET_LD)$(CC) $(LDFLAGS) -shared -o $@ $(filter %.o,$^) $(CRYPTO_A) -Wl,--exclude-libs,ALL \
+		-Wl,--gc-sections -Wl,--version-script=agent/api/exports.map -Wl,-z,now -Wl,-z,relro \
+		-Wl,-z,defs -Wl,-z,nodelete -Wl,-soname,$(@F)
+	@ln -sf $(@F) $(B)/liblogfold.so
+
+# Where it will be is in it.
+VERSION := $(shell sed -n 's/^.define LF_VERSION "\(.*\)"/\1/p' include/logfold/version.h)
+$(B)/logfold.pc: agent/api/logfold.pc.in include/logfold/version.h always
+	@mkdir -p $(@D); sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' $< >$@
+
 .PHONY: check-libs
 check-libs:
 	@missing=; for lib in libcrypto sqlite3; do $(PKG_CONFIG) --exists $$lib || missing="$$missing $$lib"; done; \
 	[ -n "$$missing" ] || [ -e "$(CRYPTO_A)" ] || missing=" libcrypto.a (static)"; \
 	if [ -n "$$missing" ]; then echo "make: missing:$$missing; 'make deps' installs what building needs" >&2; exit 1; fi
 
-# What a developer may compile against must compile alone.
+# What a developer may compile against must compile alone; what anybody may, as strictly as anybody does.
+STRICT := -pedantic -Wall -Wextra -Wshadow -Werror -fsyntax-only
 .PHONY: headers
 headers:
 	@for h in $(HEADERS); do \
 		$(CC) $(BASE) $(CFLAGS_mongo) -Werror -fsyntax-only -x c $$h || exit 1; \
+	done
+	@for off in "" -DLOGFOLD_OFF; do \
+		$(CC) -std=c99 $(STRICT) $$off -x c include/logfold/logfold.h && \
+		$(CXX) -std=c++17 $(STRICT) $$off -x c++ include/logfold/logfold.h || exit 1; \
 	done
 
 # One Criterion program for all units; in the sanitized build the same code under the sanitizers.
@@ -238,7 +258,7 @@ benches: $(BENCHES)
 # --- what it needs, by package name ------------------------------------------------------------
 
 DEPS := gcc make pkg-config libc6-dev libssl-dev libsqlite3-dev libmongoc-dev libhiredis-dev
-TEST_DEPS := libcriterion-dev python3 python3-pytest python3-pymongo python3-redis redis-server \
+TEST_DEPS := libcriterion-dev g++ python3 python3-pytest python3-pymongo python3-redis redis-server \
 	redis-tools openssl sqlite3 valgrind binutils perl mawk bash dash procps git util-linux mount
 DEMO_DEPS := redis-server redis-tools
 
@@ -263,6 +283,10 @@ install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/include/logfold
 	install -m 755 $(LOGFOLD) $(DESTDIR)$(PREFIX)/bin/logfold
 	install -m 755 $(PRELOAD) $(DESTDIR)$(LIBDIR)/liblogfold-preload.so
+	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)/
+	ln -sf $(notdir $(LIBRARY)) $(DESTDIR)$(LIBDIR)/liblogfold.so
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	install -m 644 $(B)/logfold.pc $(DESTDIR)$(LIBDIR)/pkgconfig/
 	$(if $(MODULES),install -m 755 $(MODULES) $(DESTDIR)$(LIBDIR)/)
 	install -m 644 include/logfold/*.h $(DESTDIR)$(PREFIX)/include/logfold/
 	@[ ! -d $(UNITDIR) ] || $(MAKE) --no-print-directory install-service
@@ -283,6 +307,7 @@ install-service:
 .PHONY: uninstall
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/logfold $(DESTDIR)$(LIBDIR)/liblogfold-preload.so \
+		$(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(LIBRARY)) liblogfold.so pkgconfig/logfold.pc) \
 		$(patsubst $(B)/%,$(DESTDIR)$(LIBDIR)/%,$(MODULES))
 	rm -rf $(DESTDIR)$(PREFIX)/include/logfold
 	rm -f $(DESTDIR)$(UNITDIR)/logfold.service $(DESTDIR)$(SYSUSERSDIR)/logfold.conf

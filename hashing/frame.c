@@ -34,6 +34,28 @@ static size_t function_name(const struct lf_module *module, uint64_t address,
 	return len;
 }
 
+/* Returns how much of `out` is written: the module's name, or all that can be said. */
+static size_t put_module(const void *address, struct lf_module *module, bool *found, char *out)
+{
+	*found = lf_module_find(address, module);
+	if (*found)
+		return lf_utf8_escape(lf_module_name(module), out, MODULE_NAME_MAX);
+	memcpy(out, no_module, sizeof(no_module) - 1);
+	return sizeof(no_module) - 1;
+}
+
+size_t lf_frame_in(const void *address, struct lf_text function, char out[LF_FRAME_MAX])
+{
+	struct lf_module module;
+	bool found;
+	size_t len = put_module(address, &module, &found, out);
+
+	if (!found)
+		return len;
+	out[len++] = '!';
+	return len + lf_utf8_escape(function, out + len, LF_FRAME_MAX - len);
+}
+
 size_t lf_frame_of(const void *return_address, char out[LF_FRAME_MAX])
 {
 	/* The call's last byte: a call that never returns may be the last of its function. */
@@ -41,12 +63,11 @@ size_t lf_frame_of(const void *return_address, char out[LF_FRAME_MAX])
 	char name[LF_SYMBOL_MAX];
 	struct lf_module module;
 	size_t len, name_len;
+	bool found;
 
-	if (!lf_module_find((const void *)call, &module)) {
-		memcpy(out, no_module, sizeof(no_module) - 1);
-		return sizeof(no_module) - 1;
-	}
-	len = lf_utf8_escape(lf_module_name(&module), out, MODULE_NAME_MAX);
+	len = put_module((const void *)call, &module, &found, out);
+	if (!found)
+		return len;
 	name_len = function_name(&module, call - module.base, name);
 	if (name_len == 0) {
 		memcpy(out + len, "+0x", 3);

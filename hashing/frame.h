@@ -35,6 +35,9 @@
  * are not UTF-8 are escaped.  No NUL is written. */
 size_t lf_frame_of(const void *return_address, char out[LF_FRAME_MAX]);
 
+/* The frame of a function that is known by name, in the module that holds the address. */
+size_t lf_frame_in(const void *address, struct lf_text function, char out[LF_FRAME_MAX]);
+
 /* Whether the address lies in a segment of a loaded module that is mapped without write
  * permission (or is RELRO): what stands there is a constant of the program as long as the module
  * stays loaded. */

@@ -1,0 +1,49 @@
+/* What liblogfold knows in one process: its segment, the flags, and how libc prints.
+ *
+ * As in the hook, the pointer to it lies in a page that the kernel wipes in a forked child, which then
+ * makes its own with its first call.  Threads that race to make it each make one; the first to publish
+ * wins.  A parent's state stays mapped in its children, so its address is never another one's: call sites
+ * keep it to tell whose they are.  Nothing is torn down: programs print from their last destructors.
+ *
+ * The printing of libc is found on libc's own handle: a call through the linkage table would land in a
+ * preloaded hook and be counted twice.
+ */
+#ifndef LOGFOLD_API_LINKED_H
+#define LOGFOLD_API_LINKED_H
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "agent/map/host.h"
+#include "agent/map/verbatim.h"
+
+#pragma GCC visibility push(hidden)
+
+struct lf_linked {
+	struct lf_host host;
+	struct lf_scratches scratches;
+};
+
+struct lf_printing {
+	int (*vfprintf)(FILE *, const char *, va_list);
+	int (*puts)(const char *);
+	size_t (*fwrite)(const void *, size_t, size_t, FILE *);
+	void (*vsyslog)(int, const char *, va_list);
+	void (*syslog)(int, const char *, ...);
+	int (*clock_gettime)(clockid_t, struct timespec *);
+};
+extern struct lf_printing lf_libc;
+
+/* The process's state; NULL when it cannot be had, and then everything is printed.  No errno. */
+struct lf_linked *lf_linked_enter(void);
+
+/* Where the pointer to it stands: struct lf_site_of_call.living. */
+const void *const *lf_linked_place(void);
+
+/* CLOCK_MONOTONIC in ms. */
+uint64_t lf_linked_now_ms(void);
+
+#pragma GCC visibility pop
+
+#endif
