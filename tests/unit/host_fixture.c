@@ -119,18 +119,31 @@ static struct lf_flags *open_flags(void)
 	return flags;
 }
 
-void host_mute(const char *template)
+void host_rule(const char *template, uint64_t rule)
 {
 	struct sum sum = { .template = template, .outcome = LF_PASSED };
 	struct lf_flags *flags = open_flags();
 	struct lf_flags_row row;
 
 	walk(&sum);
-	row = (struct lf_flags_row){ sum.id, lf_flags_namespace_key("unit"),
-		                     lf_rule_make(LF_RULE_MUTE, 0, 0) };
+	row = (struct lf_flags_row){ sum.id, lf_flags_namespace_key("unit"), rule };
 	if (flags && lf_flags_publish(flags, &row, 1) < 0)
 		abort();
 	lf_flags_unmap(flags);
+}
+
+void host_default_rule(uint64_t rule)
+{
+	struct lf_flags *flags = open_flags();
+
+	if (flags)
+		lf_flags_set_defaults(flags, &(struct lf_flags_defaults){ .namespace = "unit", .rule = rule });
+	lf_flags_unmap(flags);
+}
+
+void host_mute(const char *template)
+{
+	host_rule(template, lf_rule_make(LF_RULE_MUTE, 0, 0));
 }
 
 void host_unmute_all(void)

@@ -3,6 +3,7 @@
 #define LOGFOLD_TESTS_HOST_FIXTURE_H
 
 #include "agent/hook/lines.h"
+#include "agent/map/flags.h"
 
 /* A new, empty run directory; its path stays valid. */
 const char *host_run_dir(void);
@@ -19,7 +20,13 @@ uint64_t host_total(enum lf_outcome outcome);
 /* How many entries the segment has. */
 unsigned host_entries(void);
 
-/* Mutes the entry with that template, as an agent would. */
+/* Gives the entry with that template a rule, as an agent would, and takes all others away. */
+void host_rule(const char *template, uint64_t rule);
+
+/* Gives one to all entries. */
+void host_default_rule(uint64_t rule);
+
+/* The rule that mutes it. */
 void host_mute(const char *template);
 void host_unmute_all(void);
 
