@@ -54,17 +54,28 @@ static size_t iov_bytes(const struct iovec *iov, int count)
 	return bytes;
 }
 
-/* The pieces one after the other, as far as the kernel took them. */
+/* What the kernel took of the pieces, in one: counted piece by piece, the line that goes through two of
+ * them could be mixed up with that of another thread. */
 static void count_pieces(struct lf_process *process, uintptr_t stream, struct lf_origin origin,
                          const struct iovec *iov, size_t taken)
 {
-	for (; taken; iov++) {
-		size_t len = iov->iov_len < taken ? iov->iov_len : taken;
+	struct lf_stub_text whole;
+	size_t have = 0;
 
-		lf_lines_count(process, stream, origin, (struct lf_text){ iov->iov_base, len },
-		               false);
-		taken -= len;
+	lf_stub_text_take(&whole, taken);
+	for (; have < taken; iov++) {
+		size_t len = iov->iov_len < taken - have ? iov->iov_len : taken - have;
+
+		if (whole.data)
+			memcpy(whole.data + have, iov->iov_base, len);
+		else
+			lf_lines_count(process, stream, origin,
+			               (struct lf_text){ iov->iov_base, len }, false);
+		have += len;
 	}
+	if (whole.data)
+		lf_lines_count(process, stream, origin, (struct lf_text){ whole.data, taken }, false);
+	lf_stub_text_give(&whole);
 }
 
 /* The kernel gathers the pieces for us, with all its checks: through a copy of the process's own
