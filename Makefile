@@ -53,6 +53,7 @@ HASHING := $(wildcard hashing/*.c)
 MAP := $(wildcard agent/map/*.c)
 HOOK := $(wildcard agent/hook/*.c)
 API := $(wildcard agent/api/*.c)
+HOOK_ASM := $(wildcard agent/hook/*.S)
 CORE := $(wildcard agent/config/*.c agent/store/*.c agent/core/*.c sinks/*.c)
 CONFIG := $(wildcard agent/config/*.c)
 CLI := $(wildcard agent/cli/*.c)
@@ -114,13 +115,17 @@ $(KNOWS_LIBDIR): $(B)/libdir
 $(B)/libdir: always
 	@mkdir -p $(@D); echo '$(LIBDIR)' | cmp -s - $@ || echo '$(LIBDIR)' >$@
 
+$(B)/pic/%.o: %.S
+	@mkdir -p $(@D)
+	$(QUIET_CC)$(CC) -I. $(CPPFLAGS) -g -MMD -MP -c -o $@ $<
+
 # The hook.  Its exported names, and nothing else, come out of the table of interposed calls.
 LIBC_BASE = $(shell echo LF_LIBC_BASE | $(CC) -E -P -include agent/hook/versioned.h -)
 $(B)/preload.map: agent/hook/interposed.def agent/hook/exports.sh agent/hook/versioned.h
 	@mkdir -p $(@D)
 	sh agent/hook/exports.sh version-script $< $(LIBC_BASE) > $@
 
-$(PRELOAD): $(call objects,pic,$(HASHING) $(MAP) $(HOOK)) $(B)/preload.map
+$(PRELOAD): $(call objects,pic,$(HASHING) $(MAP) $(HOOK)) $(HOOK_ASM:%.S=$(B)/pic/%.o) $(B)/preload.map
 	$(QUIET_LD)$(CC) $(LDFLAGS) -shared -o $@ $(filter %.o,$^) $(CRYPTO_A) -Wl,--exclude-libs,ALL \
 		-Wl,--gc-sections -Wl,--version-script=$(B)/preload.map -Wl,-z,now -Wl,-z,relro \
 		-Wl,-z,defs -Wl,-soname,liblogfold-preload.so

@@ -40,7 +40,7 @@ void lf_inline_putc_catch_up(struct lf_process *process, FILE *file, const void 
 		               (struct lf_text){ seen, (size_t)(end - seen) }, false);
 }
 
-void lf_inline_putc_mark(struct lf_process *process, FILE *file, const void *ret)
+static void mark(struct lf_process *process, FILE *file, const void *ret, char *seen)
 {
 	struct lf_stream *stream;
 
@@ -51,7 +51,17 @@ void lf_inline_putc_mark(struct lf_process *process, FILE *file, const void *ret
 		return;
 	if (ret)
 		atomic_store_explicit(&stream->ret, ret, memory_order_relaxed);
-	atomic_store_explicit(&stream->seen, file->_IO_write_ptr, memory_order_relaxed);
+	atomic_store_explicit(&stream->seen, seen, memory_order_relaxed);
+}
+
+void lf_inline_putc_mark(struct lf_process *process, FILE *file, const void *ret)
+{
+	mark(process, file, ret, file->_IO_write_ptr);
+}
+
+void lf_inline_putc_flushed(struct lf_process *process, FILE *file)
+{
+	mark(process, file, NULL, file->_IO_write_base);
 }
 
 /* At the end of the program, before stdio flushes: nobody will call any more. */

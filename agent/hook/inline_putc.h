@@ -27,4 +27,7 @@ void lf_inline_putc_catch_up(struct lf_process *process, FILE *file, const void 
  * else NULL. */
 void lf_inline_putc_mark(struct lf_process *process, FILE *file, const void *ret);
 
+/* Before a call that empties the buffer and may not return: what is there after it is new. */
+void lf_inline_putc_flushed(struct lf_process *process, FILE *file);
+
 #endif

@@ -30,6 +30,6 @@ void lf_libc_resolve(void)
 		*real_calls[i].slot = dlsym(RTLD_NEXT, real_calls[i].symbol);
 	for (size_t i = 0; i < sizeof(versioned_calls) / sizeof(versioned_calls[0]); i++)
 		*versioned_calls[i].slot =
-			dlvsym(RTLD_NEXT, versioned_calls[i].symbol, LF_LIBC_BASE);
+			dlvsym(RTLD_NEXT, versioned_calls[i].symbol, LF_QUOTED(LF_LIBC_BASE));
 	atomic_store_explicit(&done, 1, memory_order_release);
 }

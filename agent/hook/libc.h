@@ -7,6 +7,7 @@
 #ifndef LOGFOLD_HOOK_LIBC_H
 #define LOGFOLD_HOOK_LIBC_H
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/types.h>
@@ -60,14 +61,26 @@
 	X(daemon, int, (int, int)) \
 	X(login_tty, int, (int)) \
 	X(dlclose, int, (void *)) \
-	X(clock_gettime, int, (clockid_t, struct timespec *))
+	X(clock_gettime, int, (clockid_t, struct timespec *)) \
+	X(vsyslog, void, (int, const char *, va_list)) \
+	X(__vsyslog_chk, void, (int, int, const char *, va_list)) \
+	X(setlogmask, int, (int)) \
+	X(perror, void, (const char *)) \
+	X(herror, void, (const char *)) \
+	X(psignal, void, (int, const char *)) \
+	X(psiginfo, void, (const siginfo_t *, const char *)) \
+	X(__assert_fail, void, (const char *, const char *, unsigned, const char *)) \
+	X(__assert_perror_fail, void, (int, const char *, unsigned, const char *)) \
+	X(__assert, void, (const char *, const char *, int))
 
 /* The same, of calls whose names other libraries have functions of their own under (versioned.h). */
 #define LF_REAL_VERSIONED_CALLS(X) \
 	X(vwarn, void, (const char *, va_list)) \
 	X(vwarnx, void, (const char *, va_list)) \
 	X(verr, void, (int, const char *, va_list)) \
-	X(verrx, void, (int, const char *, va_list))
+	X(verrx, void, (int, const char *, va_list)) \
+	X(error, void, (int, int, const char *, ...)) \
+	X(error_at_line, void, (int, int, const char *, unsigned, const char *, ...))
 
 #define LF_DECLARE_REAL(symbol, result, parameters) extern result(*lf_real_##symbol) parameters;
 LF_REAL_CALLS(LF_DECLARE_REAL)

@@ -9,15 +9,18 @@
 #define LOGFOLD_HOOK_VERSIONED_H
 
 #if defined(__x86_64__)
-#define LF_LIBC_BASE "GLIBC_2.2.5"
+#define LF_LIBC_BASE GLIBC_2.2.5
 #elif defined(__aarch64__)
-#define LF_LIBC_BASE "GLIBC_2.17"
+#define LF_LIBC_BASE GLIBC_2.17
 #else
 #error "which version has glibc's first symbols on this architecture?"
 #endif
 
+#define LF_QUOTED_TOKEN(token) #token
+#define LF_QUOTED(macro) LF_QUOTED_TOKEN(macro)
+
 /* lf_hooked_<symbol>, defined in the same file, is exported as <symbol> of that version. */
 #define LF_VERSIONED(symbol) \
-	__asm__(".symver lf_hooked_" #symbol ", " #symbol "@" LF_LIBC_BASE)
+	__asm__(".symver lf_hooked_" #symbol ", " #symbol "@" LF_QUOTED(LF_LIBC_BASE))
 
 #endif

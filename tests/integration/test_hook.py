@@ -98,7 +98,9 @@ class TestThreads:
             "__cxa_finalize", "__environ", "environ", "__errno_location", "__gmon_start__",
             "__libc_single_threaded", "_ITM_deregisterTMCloneTable", "_ITM_registerTMCloneTable",
             "__tls_get_addr", "_dl_find_object", "dlsym", "fwide", "getauxval", "getenv",
-            "secure_getenv", "stderr", "stdout", "dlvsym", "__progname", "memchr", "memcmp", "memcpy", "memmove",
+            "secure_getenv", "stderr", "stdout", "dlvsym", "__progname",
+            "program_invocation_name", "error_message_count", "error_one_per_line",
+            "error_print_progname", "memchr", "memcmp", "memcpy", "memmove",
             "memrchr", "memset", "strchr", "strcmp", "strcspn", "strlen", "strncmp", "strnlen",
             "strspn", "__stack_chk_fail",
         }
