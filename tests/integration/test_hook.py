@@ -98,7 +98,7 @@ class TestThreads:
             "__cxa_finalize", "__environ", "environ", "__errno_location", "__gmon_start__",
             "__libc_single_threaded", "_ITM_deregisterTMCloneTable", "_ITM_registerTMCloneTable",
             "__tls_get_addr", "_dl_find_object", "dlsym", "fwide", "getauxval", "getenv",
-            "secure_getenv", "stderr", "stdout", "dlvsym", "__progname",
+            "secure_getenv", "stderr", "stdout", "dlvsym", "__progname", "__progname_full",
             "program_invocation_name", "error_message_count", "error_one_per_line",
             "error_print_progname", "memchr", "memcmp", "memcpy", "memmove",
             "memrchr", "memset", "strchr", "strcmp", "strcspn", "strlen", "strncmp", "strnlen",
