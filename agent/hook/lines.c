@@ -300,7 +300,8 @@ static struct piece piece_of(struct lf_process *process, struct lf_origin origin
 
 	piece.line = (struct lf_text){ text.data, end ? (size_t)(end - text.data) : text.len };
 	piece.bytes = piece.line.len + (end != NULL);
-	piece.slot = lf_message_line(process, origin, piece.line, scratch);
+	piece.slot = end ? lf_message_line(process, origin, piece.line, scratch)
+	                 : lf_message_beginning(process, origin, piece.line, scratch);
 	return piece;
 }
 

@@ -2,6 +2,7 @@
 
 #include "agent/hook/clock.h"
 #include "agent/hook/fold.h"
+#include "hashing/entry_id.h"
 #include "hashing/frame.h"
 #include "hashing/mask.h"
 
@@ -44,15 +45,55 @@ struct lf_slot *lf_message_verbatim(struct lf_process *process, struct lf_origin
 	return lf_map_verbatim(process->map, &process->scratches, key, kind, fixed_len);
 }
 
-struct lf_slot *lf_message_line(struct lf_process *process, struct lf_origin origin,
-                                struct lf_text line, struct lf_scratch *scratch)
+static struct lf_map_key line_key(struct lf_origin origin, struct lf_text line,
+                                  struct lf_scratch *scratch)
 {
 	struct lf_map_key key = { .method = origin.method, .frame = origin.frame };
 
-	if (!origin.method || !scratch)
-		return NULL;
 	key.template.len = lf_mask(line, scratch->masked, &key.hash);
 	key.template.data = scratch->masked;
+	return key;
+}
+
+struct lf_slot *lf_message_line(struct lf_process *process, struct lf_origin origin,
+                                struct lf_text line, struct lf_scratch *scratch)
+{
+	struct lf_map_key key;
+
+	if (!origin.method || !scratch)
+		return NULL;
+	key = line_key(origin, line, scratch);
+	return lf_map_find_or_add(process->map, &key, LF_KIND_MASK1, 0);
+}
+
+static bool has_rule(const struct lf_process *process, const struct lf_map_key *key)
+{
+	struct lf_identity identity = {
+		.method = lf_map_text(process->map, key->method),
+		.template = key->template,
+		.frame = lf_map_text(process->map, key->frame),
+	};
+	uint32_t generation;
+	uint64_t rule;
+	struct lf_id id;
+
+	lf_entry_id(&identity, &id);
+	return lf_flags_look_up(process->flags, &id, process->namespace_key, &generation, &rule) == 0 &&
+	       rule != 0;
+}
+
+struct lf_slot *lf_message_beginning(struct lf_process *process, struct lf_origin origin,
+                                     struct lf_text line, struct lf_scratch *scratch)
+{
+	struct lf_map_key key;
+	struct lf_slot *slot;
+
+	if (!origin.method || !scratch)
+		return NULL;
+	key = line_key(origin, line, scratch);
+	slot = lf_map_find(process->map, &key);
+	if (slot || !has_rule(process, &key))
+		return slot;
 	return lf_map_find_or_add(process->map, &key, LF_KIND_MASK1, 0);
 }
 

@@ -32,6 +32,11 @@ struct lf_slot *lf_message_verbatim(struct lf_process *process, struct lf_origin
 struct lf_slot *lf_message_line(struct lf_process *process, struct lf_origin origin,
                                 struct lf_text line, struct lf_scratch *scratch);
 
+/* The same for the beginning of a line, to judge it: a text that nobody ever printed as a line takes no
+ * room in the map, so NULL where it has no slot and no rule.  It passes then. */
+struct lf_slot *lf_message_beginning(struct lf_process *process, struct lf_origin origin,
+                                     struct lf_text line, struct lf_scratch *scratch);
+
 static inline bool lf_message_passes(const struct lf_process *process, const struct lf_slot *slot)
 {
 	return lf_verdict_passes(process->flags, slot);

@@ -181,6 +181,23 @@ Test(lines, what_has_begun_to_be_printed_is_printed_to_its_end, .init = start)
 	cr_assert_str_eq(print_judged("noise and more\n"), "");
 }
 
+Test(lines, the_beginning_of_a_line_takes_no_room_in_the_map_but_obeys_its_rule, .init = start)
+{
+	unsigned before;
+
+	print("noise\n");
+	host_mute("noise");
+	before = host_entries();
+	cr_assert_str_eq(print_judged("part"), "part");
+	cr_assert_eq(host_entries(), before);
+	cr_assert_str_eq(print_judged("ial\n"), "ial\n");
+	cr_assert_eq(host_entries(), before + 1);
+	host_default_rule(lf_rule_make(LF_RULE_MUTE, 0, 0));
+	cr_assert_str_eq(print_judged("never seen"), "");
+	cr_assert_str_eq(print_judged("\n"), "");
+	cr_assert_eq(host_count("never seen", LF_MUTED), 1);
+}
+
 Test(lines, unmuting_takes_effect_with_the_next_line, .init = start)
 {
 	print("noise\n");
