@@ -65,7 +65,8 @@ static void die(const char *what, const char *why)
 static void add_entries(struct lf_map *map)
 {
 	struct lf_text method = { "printf", 6 }, frame = { "program!handle_request", 22 };
-	struct lf_map_key key = { lf_map_intern(map, method), lf_map_intern(map, frame), { 0 }, 0 };
+	struct lf_map_key key = { .method = lf_map_intern(map, method),
+		                  .frame = lf_map_intern(map, frame) };
 	struct lf_id id;
 	char text[80];
 
