@@ -1,0 +1,324 @@
+"""Programs that link liblogfold: what they count is exact, and what they are told is obeyed."""
+
+import json
+import os
+import re
+import select
+import subprocess
+import sys
+
+import pytest
+
+from conftest import DEADLINE_S, ROOT
+
+SOURCES = ROOT / "tests" / "linked"
+CALLS = 1000
+
+
+def run(*command, **how):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          timeout=DEADLINE_S, **how)
+    assert done.returncode == 0, (command, done.stderr)
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def linked(build, tmp_path_factory):
+    """linked(name, *sources and options, cc=…): a program that links the library of this build."""
+    folder = tmp_path_factory.mktemp("linked")
+
+    def compiled(name, *words, cc="gcc"):
+        if not (folder / name).exists():
+            run(cc, "-O2", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/include", "-o", folder / name, *words,
+                "-pthread", f"-L{build}", "-llogfold", f"-Wl,-rpath,{build}")
+        return folder / name
+
+    return compiled
+
+
+@pytest.fixture
+def host(linked, logfold):
+    """host(*arguments): runs tests/linked/host.c, which has to end well; (stdout, stderr)."""
+    program = linked("host", "-std=gnu11", "-D_GNU_SOURCE", SOURCES / "host.c")
+
+    def started(*arguments, status=0, env=None):
+        done = subprocess.run([str(word) for word in (program, *arguments)], capture_output=True,
+                              text=True, timeout=DEADLINE_S, env=logfold.environment(env),
+                              stdin=subprocess.DEVNULL)
+        assert done.returncode == status, done.stderr
+        return done.stdout, done.stderr
+
+    started.program = program
+    return started
+
+
+@pytest.fixture
+def counts(logfold):
+    """counts(field, …): {the entries' fields: countTotal}."""
+    def by(*fields):
+        found = {}
+        for entry in logfold.entries():
+            key = tuple(entry[field] for field in fields)
+            found[key if len(fields) > 1 else key[0]] = entry["countTotal"]
+        return found
+    return by
+
+
+def segments(logfold):
+    folder = logfold.run_dir / "segments"
+    return len(list(folder.glob("*.seg"))) if folder.exists() else 0
+
+
+# --- counts ------------------------------------------------------------------------------------
+
+
+def test_each_call_counts_once_under_the_name_that_the_preload_library_would_give_it(host, counts):
+    stdout, stderr = host("count", CALLS)
+    assert stdout.count("\n") == 2 * CALLS and stderr.count("\n") == CALLS
+    assert counts("method", "messageTemplate", "templateKind", "topFrame") == {
+        ("printf", "printed %ld\n", "format", "host!count"): CALLS,
+        ("fprintf", "told %ld\n", "format", "host!count"): CALLS,
+        ("puts", "constant", "constant", "host!count"): CALLS,
+        ("LOG", "logged %ld", "format", "host!count"): CALLS,
+        ("log.info", "called", "format", "a!b"): CALLS,
+    }
+
+
+def test_threads_that_begin_at_one_site_at_once_are_counted_exactly(host, counts):
+    host("threads", 100000)
+    assert counts("messageTemplate") == {"threads %d": 400000}
+
+
+def test_a_process_that_is_killed_has_counted_all_its_calls(host, counts):
+    host("killed", 12345, status=-9)
+    assert counts("messageTemplate") == {"before the end %ld": 12345}
+
+
+def test_children_of_every_kind_count_for_themselves(host, counts, logfold):
+    stdout, _ = host("forks")
+    assert segments(logfold) == 7, "parent, five children and grandchildren that say something, one after exec"
+    found = counts("method", "messageTemplate")
+    assert {name: found["child", name] for name in ("forked", "_Forked", "cloned", "grand", "vforked")} == dict.fromkeys(
+        ("forked", "_Forked", "cloned", "grand", "vforked"), 1)
+    assert found["child", "parent"] == stdout.count("parent prints\n") == 7
+    assert found["printf", "%s prints\n"] == stdout.count(" prints\n") == 11
+
+
+def test_a_signal_handler_counts_while_the_program_does(host, counts):
+    calls, handled = map(int, host("signals", 300)[1].split())
+    found = counts("method", "messageTemplate")
+    assert found["SIGNAL", "handled"] == found["signal", "called"] == handled
+    assert found["LOG", "threads %d"] == calls + handled
+    assert sum(n for (method, _), n in found.items() if method == "main") == calls
+
+
+def test_what_a_full_map_has_no_room_for_is_counted_too(host, counts):
+    host("many", 20000)
+    found = counts("method")
+    assert sum(found.values()) != 0
+    everything = counts("method", "messageTemplate")
+    assert sum(everything.values()) == 20000
+    assert found["overflow"] == 20000 - 16384
+
+
+def test_a_library_that_is_unloaded_leaves_nothing_behind(host, linked, counts, logfold):
+    plugin = linked("plugin.so", "-shared", "-fPIC", SOURCES / "plugin.c")
+    host("unload", plugin)
+    assert counts("messageTemplate") == {"plugged in %d": 100, "threads %d": 50}
+    assert segments(logfold) <= 1
+
+
+def test_sites_in_templates_and_inline_functions_are_counted_exactly(linked, counts, logfold):
+    other = linked("other.o", "-c", "-std=c++17", "-DOTHER", SOURCES / "parts.cc", cc="g++")
+    program = linked("parts", "-std=c++17", SOURCES / "parts.cc", other, cc="g++")
+    run(program, env=logfold.environment())
+    assert counts("messageTemplate", "topFrame") == {
+        ("inline %d\n", "parts!shared"): 20,
+        ("template", "parts!of_type"): 30,
+        ("member %d", "parts!operator()"): 10,
+        ("lambda %d", "parts!operator()"): 10,
+    }
+
+
+# --- beside the hook, and without anybody ------------------------------------------------------
+
+
+def test_beside_the_preload_library_a_call_counts_once_and_into_the_same_entry(host, counts, logfold):
+    done = logfold("run", "--summary", "none", "--", host.program, "both", str(CALLS))
+    assert done.returncode == 0
+    assert counts("method", "messageTemplate", "topFrame") == {
+        ("printf", "shared %ld\n", "host!both"): 2 * CALLS,
+        ("fprintf", "shared %ld as well\n", "host!both"): 2 * CALLS,
+        ("puts", "shared text", "host!both"): 2 * CALLS,
+    }
+
+
+def test_where_nothing_can_be_counted_everything_is_printed(host, logfold, tmp_path):
+    closed = tmp_path / "a file"
+    closed.write_text("")
+    bare = host("count", 3, env={"LOGFOLD_DISABLE": "1"})
+    assert segments(logfold) == 0
+    assert host("count", 3, env={"LOGFOLD_RUN_DIR": closed}) == bare
+    _, told = host("count", 1, env={"LOGFOLD_RUN_DIR": closed, "LOGFOLD_DEBUG": "1"})
+    assert "not counted" in told
+    assert bare[0] == "".join(f"printed {i}\nconstant\n" for i in range(3))
+
+
+def test_the_namespace_is_what_the_environment_says(host, logfold):
+    host("count", 1, env={"LOGFOLD_NAMESPACE": "shop"})
+    assert {e["namespace"] for e in logfold.entries()} == {"shop"}
+
+
+# --- muted -------------------------------------------------------------------------------------
+
+
+class Echo:
+    """The program's answers: how often the argument was evaluated, and what was printed so far."""
+
+    def __init__(self, process):
+        self.process = process
+
+    def __call__(self):
+        self.process.stdin.write(b".")
+        self.process.stdin.flush()
+        ready, _, _ = select.select([self.process.stderr], [], [], DEADLINE_S)
+        assert ready, "the program does not answer"
+        return int(self.process.stderr.readline())
+
+
+def test_a_muted_call_is_left_out_without_looking_at_its_arguments_and_heard_again(host, logfold):
+    process = subprocess.Popen([host.program, "echo"], env=logfold.environment(), stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        echo = Echo(process)
+        assert [echo(), echo()] == [1, 2]
+        assert logfold("mute", "method=printf").returncode == 0
+        assert [echo(), echo(), echo()] == [2, 2, 2]
+        assert logfold("unmute", "method=printf").returncode == 0
+        assert echo() == 3
+        process.stdin.close()
+        assert process.stdout.read() == b"echo 1\necho 2\necho 3\n"
+        assert process.wait(timeout=DEADLINE_S) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+    (entry,) = logfold.entries()
+    assert (entry["countPassed"], entry["countMuted"]) == (3, 3)
+
+
+# --- lf_call -----------------------------------------------------------------------------------
+
+CALL = """
+import ctypes, json, sys
+lf = ctypes.CDLL("liblogfold.so.1")
+for words in json.loads(sys.argv[1]):
+    said = lf.lf_call(*(None if w is None else w.encode("latin-1") for w in words))
+    assert said == 1, said
+"""
+
+
+@pytest.fixture
+def call(build, logfold):
+    """call((method, message, frame), …): as bytes in Latin-1, None for NULL; by ctypes."""
+    def called(*calls):
+        run(sys.executable, "-c", CALL, json.dumps(calls),
+            env=logfold.environment({"LD_LIBRARY_PATH": build}))
+    return called
+
+
+def test_texts_are_cut_and_escaped_as_the_hook_does(call, logfold):
+    call(("m" * 40, "caf\xe9 \x01 \xc3\xa9", "f" * 300), ("long", "x" * 5000, "a!b"),
+         ("cut", "x" * 4095 + "\xc3\xa9", "a!b"), ("", "", ""), ("m", "no frame", None))
+    found = {e["messageTemplate"]: e for e in logfold.entries()}
+    assert set(found) == {"caf\\xe9 \x01 é", "x" * 4096, "x" * 4095, "", "no frame"}
+    assert found["caf\\xe9 \x01 é"]["method"] == "m" * 32
+    assert found["caf\\xe9 \x01 é"]["topFrame"] == "f" * 256
+    assert found["no frame"]["topFrame"] == "[unknown]"
+
+
+def test_a_call_without_a_name_is_printed_and_not_counted(call, logfold):
+    call((None, "message", "a!b"), ("method", None, "a!b"))
+    assert logfold.entries() == []
+
+
+# --- what the README shows ---------------------------------------------------------------------
+
+
+def shown(before, language):
+    text = (ROOT / "README.md").read_text().split(f"<!-- {before} -->")[1]
+    return re.match(rf"\s*```{language}\n(.*?)```", text, re.S)[1]
+
+
+@pytest.mark.parametrize("cc, options", [("gcc", ["-std=c99", "-x", "c"]), ("g++", ["-std=c++17", "-x", "c++"])])
+def test_the_program_in_the_readme_compiles_runs_and_is_counted(linked, counts, logfold, tmp_path, cc, options):
+    source = tmp_path / "program"
+    source.write_text(shown("a C program", "c"))
+    program = linked(f"readme-{cc}", "-pedantic", *options, source, "-x", "none", cc=cc)
+    stdout = run(program, env=logfold.environment())
+    assert stdout.count("\n") == 1001
+    assert counts("method", "topFrame") == {("printf", f"{program.name}!main"): 1000, ("audit", "door!open"): 1}
+
+
+def test_the_python_handler_in_the_readme_counts_and_is_muted(build, logfold, counts, tmp_path):
+    source = tmp_path / "program.py"
+    text = shown("a Python handler", "python")
+    assert len(text.split("logging.basicConfig")[0].strip().splitlines()) <= 20
+    source.write_text(text)
+    env = logfold.environment({"LD_LIBRARY_PATH": build})
+
+    def lines():
+        done = subprocess.run([sys.executable, source], env=env, capture_output=True, text=True,
+                              timeout=DEADLINE_S)
+        assert done.returncode == 0, done.stderr
+        return done.stderr.splitlines()
+
+    assert lines() == [f"request {n} served" for n in range(1000)]
+    assert counts("method", "messageTemplate", "topFrame") == {
+        ("logging.info", "request %d served", "program!<module>"): 1000}
+    assert logfold("mute", "method=logging.info").returncode == 0
+    assert lines() == []
+    assert [e["countMuted"] for e in logfold.entries()] == [1000]
+
+
+# --- what is installed -------------------------------------------------------------------------
+
+
+def test_pkg_config_and_an_installed_library_are_all_that_a_program_needs(linked, logfold, tmp_path):
+    run("make", "-C", ROOT, "install", f"DESTDIR={tmp_path}", "UNITDIR=/nowhere", "PREFIX=/usr/local")
+    env = os.environ | {"PKG_CONFIG_PATH": f"{tmp_path}/usr/local/lib/pkgconfig",
+                        "PKG_CONFIG_SYSROOT_DIR": str(tmp_path)}
+    flags = run("pkg-config", "--cflags", "--libs", "logfold", env=env).split()
+    source = tmp_path / "program.c"
+    source.write_text(shown("a C program", "c"))
+    run("gcc", source, "-o", tmp_path / "program", *flags)
+    assert "liblogfold.so.1" in run("readelf", "-d", tmp_path / "program")
+    stdout = run(tmp_path / "program", env=logfold.environment({"LD_LIBRARY_PATH": tmp_path / "usr/local/lib"}))
+    assert stdout.count("\n") == 1001 and len(logfold.entries()) == 2
+
+
+def test_the_library_exports_what_the_header_declares_and_interposes_nothing(build):
+    names = {line.split()[2].split("@")[0] for line in run("nm", "-D", "--defined-only", build / "liblogfold.so.1").splitlines()}
+    declared = set(re.findall(r"^(?:int|void) (lf_\w+)\(", (ROOT / "include/logfold/logfold.h").read_text(), re.M))
+    assert names - {"LOGFOLD_1"} == declared
+    assert "pthread_" not in run("nm", "-D", "--undefined-only", build / "liblogfold.so.1")
+
+
+def test_without_logfold_the_macros_are_the_plain_calls(logfold, tmp_path):
+    source = tmp_path / "program.c"
+    source.write_text(shown("a C program", "c"))
+    run("gcc", "-DLOGFOLD_OFF", f"-I{ROOT}/include", source, "-o", tmp_path / "program")
+    assert run(tmp_path / "program", env=logfold.environment()).count("\n") == 1001
+    assert logfold.entries() == []
+
+
+def test_what_does_not_fit_its_format_is_no_literal_or_is_told_by_the_compiler(tmp_path):
+    def refused(line):
+        done = subprocess.run(["gcc", "-Wall", "-Werror", f"-I{ROOT}/include", "-fsyntax-only", "-x", "c", "-"],
+                              input=f"#include <logfold/logfold.h>\nvoid f(const char *s);\nvoid f(const char *s) {{ {line}; }}\n",
+                              capture_output=True, text=True, timeout=DEADLINE_S)
+        return done.returncode != 0
+    assert not refused('lf_printf("%s", s)')
+    assert refused('lf_printf("%d", s)') and refused('lf_fprintf(stderr, "%d", s)')
+    assert refused("lf_printf(s)") and refused("lf_puts(s)") and refused('lf_printf("%s")')
