@@ -88,6 +88,80 @@ void lf_catalog_fini(struct lf_catalog *catalog)
 	*catalog = (struct lf_catalog){ 0 };
 }
 
+size_t lf_catalog_drop(struct lf_catalog *catalog, bool (*is_one)(const struct lf_entry *entry))
+{
+	size_t kept = 0, dropped;
+
+	for (size_t i = 0; i < catalog->count; i++)
+		if (is_one(&catalog->entries[i]))
+			lf_entry_fini(&catalog->entries[i]);
+		else
+			catalog->entries[kept++] = catalog->entries[i];
+	dropped = catalog->count - kept;
+	catalog->count = kept;
+	return dropped;
+}
+
+/* ---- Reading again ---- */
+
+static int compare_texts(struct lf_text a, struct lf_text b)
+{
+	int order = memcmp(a.data, b.data, a.len < b.len ? a.len : b.len);
+
+	return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+	const struct lf_entry *first = *(struct lf_entry *const *)a;
+	const struct lf_entry *second = *(struct lf_entry *const *)b;
+	int order = compare_texts(first->hash, second->hash);
+
+	return order ? order : compare_texts(first->namespace, second->namespace);
+}
+
+struct index {
+	struct lf_entry **entry; /* by key */
+	size_t count;
+};
+
+static int read_again(void *arg, const struct lf_entry *entry)
+{
+	const struct index *index = arg;
+	struct lf_entry **found = bsearch(&entry, index->entry, index->count, sizeof(*found),
+					  compare_keys);
+	struct lf_entry copy;
+
+	if (!found || lf_entry_copy(&copy, entry) < 0)
+		return 0;
+	lf_entry_fini(*found);
+	**found = copy;
+	return 0;
+}
+
+void lf_catalog_refresh(struct lf_catalog *catalog, const char *store_path)
+{
+	struct lf_query query = { .order = LF_BY_KEY };
+	struct index index = { calloc(catalog->count + 1, sizeof(*index.entry)), catalog->count };
+	char hash[LF_HASH_CHARS + 1];
+	struct lf_store *store = NULL;
+
+	for (size_t i = 0; index.entry && i < catalog->count; i++)
+		index.entry[i] = &catalog->entries[i];
+	if (catalog->count == 1) {
+		(void)snprintf(hash, sizeof(hash), "%.*s", (int)catalog->entries->hash.len,
+			       catalog->entries->hash.data);
+		query.hash_prefix = hash;
+	}
+	if (index.entry && catalog->count > 0 &&
+	    lf_store_open(&store, store_path, LF_STORE_READ_ONLY, NULL) == 0) {
+		qsort(index.entry, index.count, sizeof(*index.entry), compare_keys);
+		(void)!lf_store_each(store, &query, read_again, &index, NULL);
+	}
+	lf_store_close(store);
+	free(index.entry);
+}
+
 /* ---- Checking ---- */
 
 static bool begins(const struct lf_entry *entry, const char *prefix)

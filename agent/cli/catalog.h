@@ -25,6 +25,12 @@ LF_MUST_CHECK int lf_catalog_init(struct lf_catalog *catalog, struct lf_store *s
                                   const struct lf_selectors *selectors, struct lf_error *err);
 void lf_catalog_fini(struct lf_catalog *catalog);
 
+/* Takes entries off it; how many they were. */
+size_t lf_catalog_drop(struct lf_catalog *catalog, bool (*is_one)(const struct lf_entry *entry));
+
+/* Reads its entries again from the store; one that cannot be read stays as it was. */
+void lf_catalog_refresh(struct lf_catalog *catalog, const char *store_path);
+
 /* Whether each hash prefix names exactly one entry, as it must where something is about to be done
  * to it; else -EINVAL, with a sentence that lists the candidates. */
 LF_MUST_CHECK int lf_catalog_check(const struct lf_catalog *catalog,

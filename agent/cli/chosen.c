@@ -46,7 +46,7 @@ static int choose(struct lf_catalog *chosen, const struct lf_place *place,
 
 int lf_chosen_do(const struct lf_options *options, enum lf_chosen_from from,
                  int (*act)(void *arg, const struct lf_place *place,
-                            const struct lf_options *options, const struct lf_catalog *chosen),
+                            const struct lf_options *options, struct lf_catalog *chosen),
                  void *arg)
 {
 	struct lf_selectors *selectors = NULL;

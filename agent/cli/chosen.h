@@ -1,4 +1,4 @@
-/* What show, mute and unmute have in common: entries are chosen, something is done with each. */
+/* What show, mute and the like have in common: entries are chosen, something is done with them. */
 #ifndef LOGFOLD_CLI_CHOSEN_H
 #define LOGFOLD_CLI_CHOSEN_H
 
@@ -15,7 +15,7 @@ enum lf_chosen_from {
  * `act`, or that of a failure that has been complained of. */
 int lf_chosen_do(const struct lf_options *options, enum lf_chosen_from from,
                  int (*act)(void *arg, const struct lf_place *place,
-                            const struct lf_options *options, const struct lf_catalog *chosen),
+                            const struct lf_options *options, struct lf_catalog *chosen),
                  void *arg);
 
 #endif

@@ -46,6 +46,10 @@ void lf_help_command(FILE *out, const struct lf_command *command)
 			    "template~=REGEX, frame~=REGEX, tag=NAME, family=ID.  Several of one kind widen\n"
 			    "the choice, different kinds narrow it.\n",
 			    out);
+	if (strstr(command->words, "PERIOD"))
+		(void)fputs("\nA PERIOD is a whole number and its unit: 500ms, 30s, 5m or 2h.  It is counted in\n"
+			    "each process by itself.\n",
+			    out);
 }
 
 int lf_cmd_help(const struct lf_options *options)

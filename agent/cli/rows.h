@@ -1,11 +1,11 @@
-/* Entries as rows of a table: COUNT METHOD MESSAGE FRAME HASH, and MUTED when any is or was. */
+/* Entries as rows of a table: COUNT METHOD MESSAGE FRAME HASH, and what of MUTED SAMPLED LIMITED FOLDED
+ * POLICY TAGS any of them has. */
 #ifndef LOGFOLD_CLI_ROWS_H
 #define LOGFOLD_CLI_ROWS_H
 
 #include "agent/cli/table.h"
+#include "agent/core/excerpt.h"
 #include "agent/store/store.h"
-
-enum { LF_SHORT_HASH_CHARS = 10 };
 
 LF_MUST_CHECK int lf_rows_new(struct lf_table **out);
 

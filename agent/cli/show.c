@@ -42,7 +42,7 @@ static void show_entry(const struct lf_entry *entry)
 }
 
 static int show(void *arg, const struct lf_place *place, const struct lf_options *options,
-                const struct lf_catalog *chosen)
+                struct lf_catalog *chosen)
 {
 	size_t i;
 

@@ -13,7 +13,7 @@
 #include "logfold/entry.h"
 #include "logfold/error.h"
 
-enum { LF_TABLE_COLUMNS_MAX = 8, LF_TABLE_ALIGN_MAX = 72 };
+enum { LF_TABLE_COLUMNS_MAX = 12, LF_TABLE_ALIGN_MAX = 72 };
 
 enum lf_align {
 	LF_ALIGN_LEFT,

@@ -83,7 +83,7 @@ static int drain(const struct adoption *adoption, struct lf_rundir *dir, struct 
 		rc = lf_drain_run(taken, adoption->store, err);
 	lf_drain_close(taken);
 	if (rc == 0 && !lf_rundir_is_empty(dir))
-		rc = lf_publish(adoption->store, dir, err);
+		rc = lf_publish(adoption->store, dir, NULL, err);
 	return rc;
 }
 

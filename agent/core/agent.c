@@ -47,14 +47,39 @@ struct lf_store *lf_agent_store(struct lf_agent *agent)
 
 /* ---- Flags ---- */
 
+/* What has no effect is told when it is found, and again when it is something else. */
+static int publish_telling(struct lf_agent *agent, struct lf_error *err)
+{
+	struct lf_error useless = { "" };
+	int rc = lf_publish(agent->store, agent->dir, &useless, err);
+
+	if (useless.text[0])
+		tell_once(agent, &agent->last_useless, useless.text);
+	else if (rc == 0)
+		agent->last_useless.text[0] = '\0';
+	return rc;
+}
+
 static void publish(struct lf_agent *agent)
 {
 	struct lf_error err;
 
-	if (lf_publish(agent->store, agent->dir, &err) < 0)
+	if (publish_telling(agent, &err) < 0)
 		tell_once(agent, &agent->last_flags_trouble, err.text);
 	else
 		agent->last_flags_trouble.text[0] = '\0';
+}
+
+int lf_agent_publish_now(struct lf_agent *agent, struct lf_error *err)
+{
+	int rc;
+
+	if (agent->store_lost)
+		return lf_fail(err, -ESTALE, "the agent has lost its store '%s': it obeys when it is there again",
+		               agent->claim.store);
+	rc = publish_telling(agent, err);
+	lf_agent_tell_changed(agent);
+	return rc;
 }
 
 void lf_agent_publish(struct lf_agent *agent)
@@ -287,7 +312,7 @@ int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
 		release(agent);
 		return rc;
 	}
-	lf_agent_configure(agent, options->interval_ms, options->entries_max, options->namespace);
+	lf_agent_configure(agent, options->interval_ms, &options->defaults);
 	lf_agent_publish(agent);
 	open_control(agent);
 	*out = agent;
@@ -364,15 +389,15 @@ int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms)
 	}
 }
 
-void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms, unsigned entries_max,
-                        const char *namespace)
+void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms,
+                        const struct lf_flags_defaults *defaults)
 {
 	struct lf_error err;
 
 	agent->interval_ms = interval_ms ? (int)interval_ms : LF_DRAIN_INTERVAL_MS;
 	(void)snprintf(agent->namespace, sizeof(agent->namespace), "%s",
-	               namespace ? namespace : LF_NAMESPACE_DEFAULT);
-	if (lf_publish_defaults(agent->dir, entries_max, namespace, &err) < 0)
+	               defaults->namespace ? defaults->namespace : LF_NAMESPACE_DEFAULT);
+	if (lf_publish_defaults(agent->dir, defaults, &err) < 0)
 		tell_once(agent, &agent->last_flags_trouble, err.text);
 }
 

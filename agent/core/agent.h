@@ -24,6 +24,7 @@
 
 #include "agent/core/control.h"
 #include "agent/core/reporter.h"
+#include "agent/map/flags.h"
 #include "agent/store/store.h"
 #include "logfold/error.h"
 
@@ -55,8 +56,7 @@ struct lf_agent_options {
 	void (*changed)(void *arg);
 	void *changed_arg;
 	/* Told to the processes through the flags table; 0 and NULL: the hook's defaults. */
-	unsigned entries_max; /* of one process */
-	const char *namespace; /* of a process that names none */
+	struct lf_flags_defaults defaults;
 };
 
 /* On failure *out is left alone; -EBUSY when another agent has the directory.  When the store is
@@ -84,8 +84,8 @@ bool lf_agent_reply(struct lf_agent *agent, struct lf_control_ticket ticket, int
 LF_MUST_CHECK int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms);
 
 /* Changes what may change while it works; 0 as in lf_agent_options. */
-void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms, unsigned entries_max,
-                        const char *namespace);
+void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms,
+                        const struct lf_flags_defaults *defaults);
 
 /* Publishes the store's flags now: somebody else has changed them. */
 void lf_agent_publish(struct lf_agent *agent);
@@ -117,12 +117,21 @@ struct lf_everywhere {
 	const char *shared_dir; /* another user's daemon's, which is asked when it has that store; NULL: none */
 };
 
-/* Mutes or unmutes an entry: in the store, then in every run directory of that store: a living
- * agent is asked to, where there is none the flags are published from here.  -ENOENT when the store
- * has no such entry; another error when a directory will not obey, the others then do.  A directory
- * that could not be reached is told to the reporter: it obeys later. */
-LF_MUST_CHECK int lf_mute_everywhere(const struct lf_everywhere *where, const char *namespace,
-                                     const char *hash, bool muted, struct lf_error *err);
+/* Flags that are to be set for `count` entries; change.writer is this program. */
+struct lf_flag_wish {
+	const struct lf_entry_key *keys;
+	size_t count;
+	struct lf_flag_change change;
+	bool *changed; /* of each, as lf_store_set_flags() says */
+	bool *missed;  /* of each: not set, or a directory does not obey */
+};
+
+/* Sets flags in the store, of all these entries or of none, then has them published once in every run
+ * directory of that store: by its living agent, where there is none from here.  Another error than those
+ * of lf_store_set_flags() when a directory will not obey: then `missed` says what, and the others do obey.
+ * A directory that could not be reached is told to the reporter: it obeys later. */
+LF_MUST_CHECK int lf_set_everywhere(const struct lf_everywhere *where, const struct lf_flag_wish *wish,
+                                    struct lf_error *err);
 
 /* Has the living agents of that store drain, so that the store is up to date.  Returns how many did. */
 int lf_drain_everywhere(const struct lf_everywhere *where);

@@ -32,17 +32,29 @@ struct lf_agent {
 	struct lf_control *control; /* NULL: it could not be made */
 	int64_t next_drain_ms, next_adopt_ms; /* monotonic */
 	int64_t busy_since_ms;                /* 0: the last drain did not find the store locked */
-	struct lf_error last_trouble, last_flags_trouble;
+	struct lf_error last_trouble, last_flags_trouble, last_useless;
 };
 
 /* agent.c */
 void lf_agent_set_patience(struct lf_agent *agent, int ms);
 int lf_agent_drain_now(struct lf_agent *agent, struct lf_error *err);
 void lf_agent_tell_changed(const struct lf_agent *agent);
+/* Publishes what the store says, and lets the tiers know that it may have changed. */
+int lf_agent_publish_now(struct lf_agent *agent, struct lf_error *err);
 bool lf_agent_accepts(void *agent, uid_t uid, const char *namespace); /* as lf_drain_options */
 
 /* requests.c: what is asked by the control socket; a lf_control_handler, its argument is the agent */
 int lf_agent_answer(void *arg, const struct lf_control_request *request, FILE *reply,
                     struct lf_error *err);
+
+/* requests_flags.c */
+struct lf_flag_verb {
+	const char *name;
+	unsigned what;     /* enum lf_flag: the one that it sets */
+	bool enabled;      /* whether it is printed; of tags, whether they are added */
+	const char *value; /* what stands behind the hashes, for people; "": nothing does */
+};
+int lf_agent_request_flags(struct lf_agent *agent, const struct lf_flag_verb *verb, const char *args,
+                           struct lf_error *err);
 
 #endif

@@ -138,6 +138,12 @@ static int read_allowed(const struct lf_config *config, struct lf_allowed **out,
 	return lf_allowed_new(out, namespaces->item, namespaces->count, err);
 }
 
+static struct lf_flags_defaults defaults_of(const struct lf_config *config)
+{
+	return (struct lf_flags_defaults){ .entries_max = (uint32_t)config->hook.max_entries,
+		                           .namespace = config->agent.namespace };
+}
+
 static int open_agent(struct daemon *daemon, struct lf_error *err)
 {
 	const struct lf_config *config = daemon->config;
@@ -146,8 +152,7 @@ static int open_agent(struct daemon *daemon, struct lf_error *err)
 		.base_dir = given(config->agent.run_dir),
 		.place = LF_AGENT_BASE_DIRECTORY,
 		.interval_ms = (unsigned)config->agent.drain_interval_ms,
-		.entries_max = (unsigned)config->hook.max_entries,
-		.namespace = config->agent.namespace,
+		.defaults = defaults_of(config),
 		.reporter = daemon->reporter,
 		.all_users = config->agent.all_users,
 		.accepts = lf_allowed_is,
@@ -207,6 +212,7 @@ static void tell_what_stays(const struct daemon *daemon, const struct lf_config 
 
 static void reload(struct daemon *daemon)
 {
+	struct lf_flags_defaults defaults;
 	struct lf_config *next = NULL;
 	struct lf_allowed *allowed = NULL;
 	struct lf_error err = { "" };
@@ -223,8 +229,8 @@ static void reload(struct daemon *daemon)
 	lf_agent_accept_anew(daemon->agent, allowed);
 	lf_allowed_free(daemon->allowed);
 	daemon->allowed = allowed;
-	lf_agent_configure(daemon->agent, (unsigned)next->agent.drain_interval_ms,
-	                   (unsigned)next->hook.max_entries, next->agent.namespace);
+	defaults = defaults_of(next);
+	lf_agent_configure(daemon->agent, (unsigned)next->agent.drain_interval_ms, &defaults);
 	if (open_tiers(daemon, &err) < 0)
 		lf_say(&daemon->reporter, "%s", err.text);
 	lf_say(&daemon->reporter, "the configuration was read again");

@@ -20,7 +20,9 @@ struct visit {
 	struct lf_claim claim;
 	struct lf_store *store; /* NULL: it cannot be opened, only agents are asked */
 	const struct lf_reporter *reporter;
-	struct lf_flag_change change; /* of a mute */
+	const struct lf_entry_key *keys; /* whose flags are set; NULL: none are */
+	size_t count;
+	bool *missed;
 	const char *request;
 	const char *meanwhile;  /* what it means that an agent does not answer */
 	struct lf_error *refusal; /* the first directory's that will not do it; the others' are told */
@@ -41,6 +43,21 @@ static void take_refusal(struct visit *visit, int rc, const char *sentence)
 		visit->refused = lf_fail(visit->refusal, rc, "%s", sentence);
 }
 
+/* What a directory said to its new flags.  That it cannot have all that the store says is no refusal as
+ * long as ours are among those that it has. */
+static void settle(struct visit *visit, int dirfd, int rc, const struct lf_error *said)
+{
+	struct lf_error err;
+	int missed = lf_publish_check(visit->store, dirfd, visit->keys, visit->count, visit->missed, &err);
+
+	if (missed < 0)
+		take_refusal(visit, missed, err.text);
+	else if (missed > 0 && rc < 0)
+		take_refusal(visit, rc, said->text);
+	else if (missed > 0)
+		take_refusal(visit, -EAGAIN, "the flags were changed by somebody else meanwhile: try again");
+}
+
 /* Asks the agent that holds the directory, if one does.  0: it was asked; -ENOENT: nobody is there. */
 static int ask_at(struct visit *visit, int dirfd, const char *path)
 {
@@ -52,6 +69,8 @@ static int ask_at(struct visit *visit, int dirfd, const char *path)
 	if (rc == -ETIMEDOUT)
 		lf_say(visit->reporter, "the agent of '%s' does not answer, it may be stopped: %s", path,
 		       visit->meanwhile);
+	else if (visit->keys)
+		settle(visit, dirfd, rc, &err);
 	else if (rc < 0)
 		take_refusal(visit, rc, err.text);
 	else
@@ -152,26 +171,27 @@ int lf_drain_everywhere(const struct lf_everywhere *where)
 	return visit.answered;
 }
 
-/* ---- Muting ---- */
+/* ---- Flags ---- */
 
 /* Publishes from here.  -EBUSY when somebody holds the directory. */
 static int publish_here(struct visit *visit, struct lf_rundir *dir)
 {
-	struct lf_error err;
+	struct lf_error err = { "" };
 	int rc = lf_rundir_lock(dir, &err);
 
 	if (rc == -EBUSY)
 		return rc;
 	if (rc == 0) {
-		rc = lf_publish_one(visit->store, dir, &visit->change, &err);
+		rc = lf_publish(visit->store, dir, NULL, &err);
+		settle(visit, lf_rundir_fd(dir), rc, &err);
 		lf_rundir_unlock(dir);
-	}
-	if (rc < 0 && rc != -ENOENT)
+	} else if (rc != -ENOENT) {
 		take_refusal(visit, rc, err.text);
+	}
 	return 0;
 }
 
-static int mute_one(void *arg, const char *path)
+static int publish_one(void *arg, const char *path)
 {
 	struct visit *visit = arg;
 	struct lf_rundir *dir = open_ours(visit, path, false);
@@ -183,12 +203,12 @@ static int mute_one(void *arg, const char *path)
 	return 0;
 }
 
-static int set_in_store(struct visit *visit, struct lf_error *err)
+static int set_in_store(struct visit *visit, const struct lf_flag_change *change, bool *changed,
+                        struct lf_error *err)
 {
-	bool changed;
 	int rc;
 
-	/* Not made for this: in a new store there is nothing to mute. */
+	/* Not made for this: in a new store there is nothing to flag. */
 	rc = lf_store_open(&visit->store, visit->claim.store, LF_STORE_READ_ONLY, err);
 	if (rc < 0)
 		return rc;
@@ -197,32 +217,32 @@ static int set_in_store(struct visit *visit, struct lf_error *err)
 	rc = lf_store_open(&visit->store, visit->claim.store, LF_STORE_WRITE, err);
 	if (rc < 0)
 		return rc;
-	return lf_store_set_flags(visit->store, &visit->change, &changed, err);
+	return lf_store_set_flags(visit->store, visit->keys, visit->count, change, changed, err);
 }
 
-int lf_mute_everywhere(const struct lf_everywhere *where, const char *namespace, const char *hash,
-                       bool muted, struct lf_error *err)
+int lf_set_everywhere(const struct lf_everywhere *where, const struct lf_flag_wish *wish,
+                      struct lf_error *err)
 {
 	char writer[LF_WRITER_MAX];
+	struct lf_flag_change change = wish->change;
 	struct visit visit = {
 		.reporter = &where->reporter,
-		.change = { namespace, hash, !muted, writer },
+		.keys = wish->keys,
+		.count = wish->count,
+		.missed = wish->missed,
+		.request = "publish",
 		.meanwhile = "its processes obey after its next look at the store",
 		.refusal = err,
 	};
-	char request[LF_NAMESPACE_MAX + LF_HASH_CHARS + 16];
-	int rc;
+	int rc = lf_claim_init(&visit.claim, where->store_path, where->base_dir, err);
 
-	if (snprintf(request, sizeof(request), "%s %s %s", muted ? "mute" : "unmute", namespace,
-	             hash) >= (int)sizeof(request))
-		return lf_fail(err, -EINVAL, "'%s' in namespace '%s' is no entry", hash, namespace);
 	lf_flags_writer(writer);
-	visit.request = request;
-	rc = lf_claim_init(&visit.claim, where->store_path, where->base_dir, err);
+	change.writer = writer;
 	if (rc == 0)
-		rc = set_in_store(&visit, err);
+		rc = set_in_store(&visit, &change, wish->changed, err);
+	memset(wish->missed, rc < 0, wish->count * sizeof(*wish->missed));
 	if (rc == 0)
-		rc = lf_rundir_each(visit.claim.base, mute_one, &visit, err);
+		rc = lf_rundir_each(visit.claim.base, publish_one, &visit, err);
 	if (rc == 0)
 		ask_shared(&visit, where->shared_dir);
 	lf_store_close(visit.store);

@@ -3,22 +3,27 @@
 #define LOGFOLD_CORE_PUBLISH_H
 
 #include "agent/core/rundir.h"
+#include "agent/map/flags.h"
 #include "agent/store/store.h"
 
-/* Publishes every entry that has flags.  The caller holds the directory's lock.  -ENOSPC when there
- * are more than the table holds: those whose flags changed last are published, the rest is not obeyed. */
+/* Publishes the rule of every entry that is muted or has a policy; who is muted, is so whatever the policy
+ * says.  The caller holds the directory's lock.  -ENOSPC when there are more than the table holds: those
+ * whose flags changed last are published, the rest is not obeyed.
+ *
+ * `useless` (may be NULL) gets a sentence about policies that are none and so have no effect; empty when
+ * there are no such. */
 LF_MUST_CHECK int lf_publish(struct lf_store *store, const struct lf_rundir *dir,
-                             struct lf_error *err);
+                             struct lf_error *useless, struct lf_error *err);
 
-/* The same for the sake of one entry: 0 when that one is obeyed as `change` wants it, whatever became
- * of the others. */
-LF_MUST_CHECK int lf_publish_one(struct lf_store *store, const struct lf_rundir *dir,
-                                 const struct lf_flag_change *change, struct lf_error *err);
+/* Which of these entries the processes of a directory do not treat as the store says: sets missed[i], and
+ * leaves the others alone.  How many they are, or a negative errno.  `dirfd` may be one of O_PATH. */
+LF_MUST_CHECK int lf_publish_check(struct lf_store *store, int dirfd, const struct lf_entry_key *keys,
+                                   size_t count, bool *missed, struct lf_error *err);
 
-/* Tells the processes that start from now on how many entries each may hold (0: the hook's default), and
- * the namespace of those that name none (NULL: the default one). */
-LF_MUST_CHECK int lf_publish_defaults(const struct lf_rundir *dir, unsigned entries_max,
-                                      const char *namespace, struct lf_error *err);
+/* Tells the processes of the directory what they shall take where they are told nothing else.  NULL as
+ * the namespace is the default one. */
+LF_MUST_CHECK int lf_publish_defaults(const struct lf_rundir *dir,
+                                      const struct lf_flags_defaults *defaults, struct lf_error *err);
 
 /* "host:agent": who this program is when it sets a flag. */
 enum { LF_WRITER_MAX = 80 };

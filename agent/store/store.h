@@ -84,6 +84,7 @@ struct lf_query {
 	const char *hash_prefix; /* lower-case hex; NULL: all */
 	const char *method;      /* NULL: all */
 	bool muted_only;
+	bool ruled_only;         /* muted, or with a policy */
 	bool this_run;           /* what this connection added with LF_ADD_TALLY: those entries
 	                          * only, counts and times of this run alone */
 	const char *run;         /* with this_run: lf_addition.run */
@@ -104,23 +105,34 @@ struct lf_store_totals {
 	uint64_t counts[LF_OUTCOME_COUNT];
 };
 
-/* Honours namespace, hash_prefix, method, muted_only and this_run. */
+/* Honours namespace, hash_prefix, method, muted_only, ruled_only and this_run. */
 LF_MUST_CHECK int lf_store_totals(struct lf_store *store, const struct lf_query *query,
                                   struct lf_store_totals *out, struct lf_error *err);
 
 /* ---- Flags ---- */
 
-struct lf_flag_change {
+/* Names an entry of the store. */
+struct lf_entry_key {
 	const char *namespace;
 	const char *hash; /* all LF_HASH_CHARS */
-	bool enabled;
-	const char *writer; /* who says so: host:agent */
 };
 
-/* Sets `enabled`.  *changed says whether it was different; only then does flagsVersion go up.
- * -ENOENT when there is no such entry.  A transaction of its own. */
-LF_MUST_CHECK int lf_store_set_flags(struct lf_store *store, const struct lf_flag_change *change,
-                                     bool *changed, struct lf_error *err);
+/* What a person wants of some entries: those fields that `what` names. */
+struct lf_flag_change {
+	unsigned what;            /* of enum lf_flag: enabled, policy, tags */
+	bool enabled;
+	const char *policy;       /* agent/core/policy.h; "" takes it away */
+	const char *tags_added;   /* JSON arrays of strings; NULL: none */
+	const char *tags_removed;
+	const char *writer;       /* who says so: host:agent */
+};
+
+/* Sets the flags of `count` entries, of all or of none, in one transaction of its own.  changed[i] says
+ * whether something of that entry was different; only then does its flagsVersion go up, by one.  -ENOENT
+ * when one of them is not there. */
+LF_MUST_CHECK int lf_store_set_flags(struct lf_store *store, const struct lf_entry_key *keys,
+                                     size_t count, const struct lf_flag_change *change, bool *changed,
+                                     struct lf_error *err);
 
 /* ---- What a drain writes (agent/core/drain.c) ---- */
 

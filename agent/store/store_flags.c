@@ -9,59 +9,85 @@
 
 /* ---- Set here ---- */
 
-/* 0 or 1, or -ENOENT. */
-static int get_enabled(struct lf_store *store, const struct lf_flag_change *change,
-		       struct lf_error *err)
+static void bind_change(sqlite3_stmt *statement, const struct lf_flag_change *change,
+		       const struct lf_store *store)
 {
-	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_GET_ENABLED);
-	int code, rc;
+	if (change->what & LF_FLAG_ENABLED)
+		(void)sqlite3_bind_int(statement, 3, change->enabled);
+	if (change->what & LF_FLAG_POLICY)
+		lf_store_bind(statement, 4, change->policy);
+	if (change->what & LF_FLAG_TAGS) {
+		lf_store_bind(statement, 5, change->tags_added);
+		lf_store_bind(statement, 6, change->tags_removed);
+	}
+	lf_store_bind(statement, 7, change->writer);
+	(void)sqlite3_bind_int64(statement, 8, (int64_t)store->sequence);
+}
+
+static void bind_names(sqlite3_stmt *statement, const struct lf_entry_key *key)
+{
+	lf_store_bind(statement, 1, key->namespace);
+	lf_store_bind(statement, 2, key->hash);
+}
+
+static int check_there(struct lf_store *store, const struct lf_entry_key *key, struct lf_error *err)
+{
+	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_FIND);
+	int code, rc = 0;
 
 	if (!statement)
 		return lf_store_fail(store, err, "used");
-	lf_store_bind(statement, 1, change->namespace);
-	lf_store_bind(statement, 2, change->hash);
+	bind_names(statement, key);
 	code = sqlite3_step(statement);
-	if (code == SQLITE_ROW)
-		rc = sqlite3_column_int(statement, 0) != 0;
-	else if (code == SQLITE_DONE)
+	if (code == SQLITE_DONE)
 		rc = lf_fail(err, -ENOENT, "store '%s' has no entry %s in namespace '%s': `logfold ls` "
-					   "lists them", store->path, change->hash, change->namespace);
-	else
+					   "lists them", store->path, key->hash, key->namespace);
+	else if (code != SQLITE_ROW)
 		rc = lf_store_fail(store, err, "read");
 	(void)sqlite3_reset(statement);
 	return rc;
 }
 
-static int set_enabled(struct lf_store *store, const struct lf_flag_change *change,
-		       struct lf_error *err)
+static int change_one(struct lf_store *store, sqlite3_stmt *statement, const struct lf_entry_key *key,
+		      bool *changed, struct lf_error *err)
 {
-	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_SET_ENABLED);
+	int rc;
+
+	bind_names(statement, key);
+	rc = lf_store_run(store, statement, err);
+	if (rc < 0)
+		return rc;
+	*changed = sqlite3_changes(store->db) > 0;
+	return *changed ? 0 : check_there(store, key, err);
+}
+
+/* LF_STORE_CHANGED when any of them was different. */
+static int change_all(struct lf_store *store, const struct lf_entry_key *keys, size_t count,
+		      const struct lf_flag_change *change, bool *changed, struct lf_error *err)
+{
+	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_CHANGE_FLAGS);
+	int rc = 0, any = 0;
 
 	if (!statement)
 		return lf_store_fail(store, err, "used");
-	lf_store_bind(statement, 1, change->namespace);
-	lf_store_bind(statement, 2, change->hash);
-	(void)sqlite3_bind_int(statement, 3, change->enabled);
-	lf_store_bind(statement, 4, change->writer);
-	(void)sqlite3_bind_int64(statement, 5, (int64_t)store->sequence);
-	return lf_store_run(store, statement, err);
+	bind_change(statement, change, store);
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		rc = change_one(store, statement, &keys[i], &changed[i], err);
+		if (rc == 0 && changed[i])
+			any = LF_STORE_CHANGED;
+	}
+	(void)sqlite3_clear_bindings(statement);
+	return rc < 0 ? rc : any;
 }
 
-int lf_store_set_flags(struct lf_store *store, const struct lf_flag_change *change, bool *changed,
-		       struct lf_error *err)
+int lf_store_set_flags(struct lf_store *store, const struct lf_entry_key *keys, size_t count,
+		       const struct lf_flag_change *change, bool *changed, struct lf_error *err)
 {
 	int rc = lf_store_begin(store, err);
 
 	if (rc < 0)
 		return rc;
-	rc = get_enabled(store, change, err);
-	if (rc >= 0) {
-		*changed = rc != change->enabled;
-		rc = *changed ? set_enabled(store, change, err) : 0;
-	}
-	if (rc == 0 && *changed)
-		rc = LF_STORE_CHANGED;
-	return lf_store_end(store, rc, err);
+	return lf_store_end(store, change_all(store, keys, count, change, changed, err), err);
 }
 
 /* ---- Offered ---- */

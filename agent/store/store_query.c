@@ -47,6 +47,8 @@ static size_t append_conditions(char sql[SQL_MAX], size_t at, const struct lf_qu
 		at = append(sql, at, " AND t.run = :run");
 	if (query->muted_only)
 		at = append(sql, at, " AND e.enabled = 0");
+	if (query->ruled_only)
+		at = append(sql, at, " AND (e.enabled = 0 OR e.policy IS NOT NULL)");
 	return at;
 }
 

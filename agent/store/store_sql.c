@@ -122,6 +122,17 @@ const char lf_store_tally_sql[] =
 	" AND NOT EXISTS (SELECT 1 FROM json_each(" tags ") WHERE type <> 'text')"     \
 	" THEN (SELECT json_group_array(value) FROM json_each(" tags ")) END"
 
+/* What a person makes of them: ?5 is added at the end, ?6 taken out.  Without either they stay as they are
+ * spelled, with one also where they were none. */
+#define TAGS_BEFORE "ifnull(" PLAIN_TAGS("tags") ", '[]')"
+#define NEXT_TAGS                                                                                      \
+	"CASE WHEN ?5 IS NULL AND ?6 IS NULL THEN tags ELSE (SELECT json_group_array(value) FROM ("    \
+	"SELECT value FROM json_each(" TAGS_BEFORE ") WHERE value NOT IN"                              \
+	" (SELECT value FROM json_each(ifnull(?6, '[]')))"                                             \
+	" UNION ALL SELECT DISTINCT value FROM json_each(ifnull(?5, '[]')) WHERE value NOT IN"         \
+	" (SELECT value FROM json_each(" TAGS_BEFORE ")))) END"
+#define NEXT_POLICY "nullif(ifnull(?4, policy), '')"
+
 static const char *const texts[LF_SQL_COUNT] = {
 	[LF_SQL_BEGIN] = "BEGIN IMMEDIATE",
 	[LF_SQL_BEGIN_READ] = "BEGIN",
@@ -142,9 +153,14 @@ static const char *const texts[LF_SQL_COUNT] = {
 			      " ?11, ?12, ?13, ?14)",
 	[LF_SQL_TALLY_FORGET] = "DELETE FROM temp.tally WHERE run = ?1",
 	[LF_SQL_DATA_VERSION] = "PRAGMA data_version",
-	[LF_SQL_GET_ENABLED] = "SELECT enabled FROM entries WHERE namespace = ?1 AND hash = ?2",
-	[LF_SQL_SET_ENABLED] = "UPDATE entries SET enabled = ?3, flagsVersion = flagsVersion + 1,"
-			       " flagsWriter = ?4, changed = ?5, flagsChanged = ?5" OF_ENTRY,
+	[LF_SQL_CHANGE_FLAGS] = "UPDATE entries SET enabled = ifnull(?3, enabled), tags = " NEXT_TAGS
+				", policy = " NEXT_POLICY ", flagsVersion = flagsVersion"
+				" + (flagsVersion < 9223372036854775807), flagsWriter = ?7, changed = ?8,"
+				" flagsChanged = ?8" OF_ENTRY
+				" AND ((?3 IS NOT NULL AND (enabled <> 0) <> ?3)"
+				" OR (?4 IS NOT NULL AND ifnull(policy, '') <> ?4)"
+				" OR (ifnull(?5, ?6) IS NOT NULL AND " TAGS_BEFORE " <> " NEXT_TAGS "))",
+	[LF_SQL_FIND] = "SELECT 1 FROM entries" OF_ENTRY,
 	[LF_SQL_PLAIN_TAGS] = "SELECT " PLAIN_TAGS("?1"),
 	[LF_SQL_GET_FLAGS] = "SELECT (?3 IS NOT NULL AND (enabled <> 0) <> ?3)"
 			     " OR (?4 IS NOT NULL AND (persistToCache <> 0) <> ?4)"

@@ -648,6 +648,17 @@ Test(agent, a_store_that_is_restored_under_it_goes_on_from_the_stamp)
 
 /* ---- Commands ---- */
 
+static int mute_everywhere(const struct lf_everywhere *where, const char *namespace, const char *hash,
+                           bool muted)
+{
+	const struct lf_entry_key key = { namespace, hash };
+	bool changed, missed;
+	struct lf_flag_wish wish = { .keys = &key, .count = 1, .changed = &changed, .missed = &missed,
+		                     .change = { .what = LF_FLAG_ENABLED, .enabled = !muted } };
+
+	return lf_set_everywhere(where, &wish, &why);
+}
+
 Test(agent, muting_without_an_agent_publishes_in_the_directories_that_are_left)
 {
 	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
@@ -661,11 +672,11 @@ Test(agent, muting_without_an_agent_publishes_in_the_directories_that_are_left)
 	only_hash(lf_agent_store(agent), hash);
 	lf_agent_close(agent);
 	cr_assert_not(is_muted(dir, hash));
-	cr_assert_eq(lf_mute_everywhere(&where, "shop", hash, true, &why), 0, "%s", why.text);
+	cr_assert_eq(mute_everywhere(&where, "shop", hash, true), 0, "%s", why.text);
 	cr_assert(is_muted(dir, hash));
-	cr_assert_eq(lf_mute_everywhere(&where, "shop", hash, false, &why), 0, "%s", why.text);
+	cr_assert_eq(mute_everywhere(&where, "shop", hash, false), 0, "%s", why.text);
 	cr_assert_not(is_muted(dir, hash));
-	cr_assert_eq(lf_mute_everywhere(&where, "other", hash, true, &why), -ENOENT);
+	cr_assert_eq(mute_everywhere(&where, "other", hash, true), -ENOENT);
 	cr_assert_eq(fixture_sentences(), 0, "%s", fixture_all_said());
 }
 
@@ -690,7 +701,7 @@ static int mute_command(const char *hash)
 {
 	struct lf_everywhere where = here();
 
-	return lf_mute_everywhere(&where, "shop", hash, true, NULL) == 0 ? 0 : 1;
+	return mute_everywhere(&where, "shop", hash, true) == 0 ? 0 : 1;
 }
 
 static int drain_command(const char *hash)
@@ -774,9 +785,9 @@ Test(agent, more_muted_entries_than_the_table_holds_are_told_once_and_the_first_
 	cr_assert_eq(fixture_sentences(), 1, "%s", fixture_all_said());
 	cr_assert(fixture_said("unmute some"), "%s", fixture_all_said());
 	lf_agent_close(agent);
-	cr_assert_eq(lf_mute_everywhere(&where, "shop", first, true, &why), 0, "%s", why.text);
-	cr_assert_eq(lf_mute_everywhere(&where, "shop", last, true, &why), -ENOSPC, "%s", why.text);
-	cr_assert_eq(lf_mute_everywhere(&where, "shop", first, false, &why), 0, "%s", why.text);
+	cr_assert_eq(mute_everywhere(&where, "shop", first, true), 0, "%s", why.text);
+	cr_assert_eq(mute_everywhere(&where, "shop", last, true), -ENOSPC, "%s", why.text);
+	cr_assert_eq(mute_everywhere(&where, "shop", first, false), 0, "%s", why.text);
 	cr_assert(is_muted(dir, last));
 }
 
@@ -793,8 +804,8 @@ Test(agent, where_the_table_cannot_hold_all_the_mutes_that_came_last_are_obeyed)
 	(void)strcpy(dir, lf_agent_run_dir(agent));
 	count_in(dir, &segment, OWNER_LIVES);
 	lf_agent_close(agent);
-	cr_assert_eq(lf_mute_everywhere(&where, "shop", last, false, &why), 0, "%s", why.text);
-	cr_assert_eq(lf_mute_everywhere(&where, "shop", last, true, &why), 0, "%s", why.text);
+	cr_assert_eq(mute_everywhere(&where, "shop", last, false), 0, "%s", why.text);
+	cr_assert_eq(mute_everywhere(&where, "shop", last, true), 0, "%s", why.text);
 	cr_assert(is_muted(dir, last));
 	cr_assert_not(is_muted(dir, "000000000000000000000000000007ff"));
 }
@@ -826,16 +837,98 @@ Test(agent, a_flag_that_another_program_sets_in_the_store_is_published_at_the_ne
 	struct lf_store *other = fixture_store(fixture_path("entries.db"));
 	struct fixture_segment segment;
 	char hash[LF_HASH_CHARS + 1];
-	struct lf_flag_change mute = { "shop", hash, false, "me" };
+	const struct lf_flag_change mute = { .what = LF_FLAG_ENABLED, .writer = "me" };
+	const struct lf_entry_key key = { "shop", hash };
 	bool changed;
 
 	count_in(lf_agent_run_dir(agent), &segment, OWNER_LIVES);
 	cr_assert_eq(lf_agent_drain(agent), 0);
 	only_hash(other, hash);
-	cr_assert_eq(lf_store_set_flags(other, &mute, &changed, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_store_set_flags(other, &key, 1, &mute, &changed, &why), 0, "%s", why.text);
 	cr_assert_eq(lf_agent_serve(agent, -1, 150), 0);
 	cr_assert(is_muted(lf_agent_run_dir(agent), hash));
 	lf_store_close(other);
+	lf_agent_close(agent);
+}
+
+/* Three of those of fill_with_muted(). */
+#define THREE                                                                          \
+	"00000000000000000000000000000000,00000000000000000000000000000001," \
+	"00000000000000000000000000000002"
+
+static int request_command(const char *request)
+{
+	int dirfd = open(fixture_path("base"), O_RDONLY | O_DIRECTORY);
+
+	return lf_control_ask(dirfd, request, 5000, NULL, 0, &why) == 0 ? 0 : 1;
+}
+
+static void expect_flags(const char *expected)
+{
+	sqlite3_stmt *statement = NULL;
+	sqlite3 *db = NULL;
+
+	cr_assert_eq(sqlite3_open(fixture_path("entries.db"), &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_prepare_v2(db, "SELECT group_concat(enabled || ifnull(policy, '-') || tags ||"
+	                                    " flagsVersion, ' ') FROM entries", -1, &statement, NULL),
+	             SQLITE_OK);
+	cr_assert_eq(sqlite3_step(statement), SQLITE_ROW);
+	cr_assert_str_eq((const char *)sqlite3_column_text(statement, 0), expected);
+	(void)sqlite3_finalize(statement);
+	(void)sqlite3_close(db);
+}
+
+Test(agent, one_request_sets_the_flags_of_many_entries_and_publishes_them_once)
+{
+	struct lf_agent *agent;
+	uint32_t generation;
+	struct lf_flags *flags;
+	int rc;
+
+	fill_with_muted(4);
+	agent = open_agent(LF_AGENT_BASE_DIRECTORY);
+	flags = lf_flags_map(open_base(), 0, &rc);
+	cr_assert_not_null(flags);
+	generation = flags->generation;
+	cr_assert_eq(serve_while(agent, request_command, "unmute shop " THREE), 0);
+	cr_assert_eq(flags->generation, generation + 2);
+	cr_assert_eq(flags->rows, 1);
+	expect_flags("1-[]1 1-[]1 1-[]1 0-[]0");
+	cr_assert_eq(serve_while(agent, request_command, "policy shop " THREE " limit 3/5s"), 0);
+	cr_assert_eq(flags->generation, generation + 4);
+	cr_assert_eq(flags->rows, 4);
+	cr_assert_eq(serve_while(agent, request_command, "tag shop " THREE " [\"x\"]"), 0);
+	expect_flags("1limit 3/5s[\"x\"]3 1limit 3/5s[\"x\"]3 1limit 3/5s[\"x\"]3 0-[]0");
+	cr_assert_eq(serve_while(agent, request_command, "untag shop " THREE " [\"x\"]"), 0);
+	cr_assert_eq(serve_while(agent, request_command, "policy shop " THREE), 0);
+	expect_flags("1-[]5 1-[]5 1-[]5 0-[]0");
+	cr_assert_eq(flags->rows, 1);
+	lf_flags_unmap(flags);
+	lf_agent_close(agent);
+}
+
+Test(agent, a_policy_that_is_none_has_no_effect_and_is_told_once)
+{
+	struct lf_agent *agent;
+	sqlite3 *db = NULL;
+
+	fill_with_muted(3);
+	cr_assert_eq(sqlite3_open(fixture_path("entries.db"), &db), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(db, "UPDATE entries SET enabled = 1, policy = CASE rowid WHEN 1 THEN 'sample 1/2'"
+	                              " ELSE 'a' || char(27) || 'b' END", NULL, NULL, NULL), SQLITE_OK);
+	agent = open_agent(LF_AGENT_BASE_DIRECTORY);
+	cr_assert_eq(fixture_sentences(), 1, "%s", fixture_all_said());
+	cr_assert(fixture_said("the policy 'a\\x1bb' of 0000000000… in namespace 'shop' has no effect, nor "
+	                       "have those of 1 more: write sample 1/N"), "%s", fixture_all_said());
+	lf_agent_publish(agent);
+	cr_assert_eq(sqlite3_exec(db, "UPDATE entries SET tags = '[]'", NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(lf_agent_serve(agent, -1, 50), 0);
+	cr_assert_eq(fixture_sentences(), 1, "%s", fixture_all_said());
+	cr_assert_eq(sqlite3_exec(db, "UPDATE entries SET policy = 'x' WHERE rowid = 1", NULL, NULL, NULL),
+	             SQLITE_OK);
+	lf_agent_publish(agent);
+	cr_assert_eq(fixture_sentences(), 2, "%s", fixture_all_said());
+	(void)sqlite3_close(db);
 	lf_agent_close(agent);
 }
 
@@ -843,7 +936,12 @@ Test(agent, requests_that_make_no_sense_get_an_error_and_change_nothing)
 {
 	static const char *const bad[] = { "", " ", "dance", "mute", "mute shop", "mute shop zz",
 		                           "mute shop 00000000000000000000000000000000 more",
-		                           "unmute shop 00000000000000000000000000000000", "drainx" };
+		                           "unmute shop 00000000000000000000000000000000", "drainx",
+		                           "policy shop 00000000000000000000000000000000 fold",
+		                           "tag shop 00000000000000000000000000000000",
+		                           "tag shop 00000000000000000000000000000000 [1]",
+		                           "mute shop 00000000000000000000000000000000,",
+		                           "mute shop ,00000000000000000000000000000000" };
 	struct lf_agent *agent = open_agent(LF_AGENT_OWN_DIRECTORY);
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {

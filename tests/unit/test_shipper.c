@@ -221,11 +221,12 @@ static void expect_count(const char *message, uint64_t count)
 
 static void mute(const char *message)
 {
-	struct lf_flag_change change = { "shop", hash_of(message), false, "me" };
+	const struct lf_flag_change change = { .what = LF_FLAG_ENABLED, .writer = "me" };
+	const struct lf_entry_key key = { "shop", hash_of(message) };
 	struct lf_error why = { "" };
 	bool changed;
 
-	cr_assert_eq(lf_store_set_flags(store, &change, &changed, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_store_set_flags(store, &key, 1, &change, &changed, &why), 0, "%s", why.text);
 }
 
 TestSuite(shipper, .init = open_all, .fini = close_all);

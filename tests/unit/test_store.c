@@ -221,19 +221,20 @@ Test(store, a_callback_can_end_the_walk)
 
 Test(store, a_flag_that_changes_raises_its_version_and_one_that_does_not_keeps_it)
 {
-	struct lf_flag_change mute = { "shop", HASH_A, false, "here:agent" };
+	const struct lf_flag_change mute = { .what = LF_FLAG_ENABLED, .writer = "here:agent" };
+	struct lf_entry_key key = { "shop", HASH_A };
 	bool changed;
 
 	add("shop", HASH_A, "x", 1, 1);
-	cr_assert_eq(lf_store_set_flags(store, &mute, &changed, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_store_set_flags(store, &key, 1, &mute, &changed, &why), 0, "%s", why.text);
 	cr_assert(changed);
-	cr_assert_eq(lf_store_set_flags(store, &mute, &changed, &why), 0);
+	cr_assert_eq(lf_store_set_flags(store, &key, 1, &mute, &changed, &why), 0);
 	cr_assert_not(changed);
 	expect_sql("SELECT enabled || ' ' || flagsVersion || ' ' || flagsWriter FROM entries",
 	           "0 1 here:agent");
 	expect_entries(&(struct lf_query){ .muted_only = true }, "x:1 ");
-	mute.hash = HASH_B;
-	cr_assert_eq(lf_store_set_flags(store, &mute, &changed, &why), -ENOENT);
+	key.hash = HASH_B;
+	cr_assert_eq(lf_store_set_flags(store, &key, 1, &mute, &changed, &why), -ENOENT);
 	cr_assert_not_null(strstr(why.text, HASH_B));
 }
 

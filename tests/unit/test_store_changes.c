@@ -56,14 +56,16 @@ static const struct lf_store_mark beginning = { 0, 0 };
 
 Test(store_changes, every_commit_that_changes_entries_has_a_number_of_its_own)
 {
-	struct lf_flag_change mute = { "shop", hash_of("a"), false, "here:agent" };
+	const struct lf_flag_change mute = { .what = LF_FLAG_ENABLED, .enabled = false,
+		                             .writer = "here:agent" };
+	struct lf_entry_key key = { "shop", hash_of("a") };
 	struct lf_entry offer = entry_named("a");
 	enum lf_adoption adoption;
 	bool changed;
 
 	count_passed(store, "a", 1);
 	cr_assert_eq(sequence_of(store), 1);
-	cr_assert_eq(lf_store_set_flags(store, &mute, &changed, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_store_set_flags(store, &key, 1, &mute, &changed, &why), 0, "%s", why.text);
 	cr_assert_eq(sequence_of(store), 2);
 	offer.flags_version = 9;
 	cr_assert_eq(lf_store_adopt_flags(store, &offer, "here:agent", &adoption, &why), 0);
@@ -75,16 +77,18 @@ Test(store_changes, every_commit_that_changes_entries_has_a_number_of_its_own)
 
 Test(store_changes, what_changes_no_entry_counts_nothing)
 {
-	struct lf_flag_change mute = { "shop", hash_of("a"), true, "here:agent" };
+	const struct lf_flag_change mute = { .what = LF_FLAG_ENABLED, .enabled = true,
+		                             .writer = "here:agent" };
+	struct lf_entry_key key = { "shop", hash_of("a") };
 	struct lf_tier_mark mark = { "", 1 };
 	struct lf_entry offer = entry_named("a");
 	enum lf_adoption adoption;
 	bool changed;
 
 	count_passed(store, "a", 1);
-	cr_assert_eq(lf_store_set_flags(store, &mute, &changed, &why), 0);
-	mute.hash = hash_of("unknown");
-	cr_assert_eq(lf_store_set_flags(store, &mute, &changed, &why), -ENOENT);
+	cr_assert_eq(lf_store_set_flags(store, &key, 1, &mute, &changed, &why), 0);
+	key.hash = hash_of("unknown");
+	cr_assert_eq(lf_store_set_flags(store, &key, 1, &mute, &changed, &why), -ENOENT);
 	cr_assert_eq(lf_store_adopt_flags(store, &offer, "here:agent", &adoption, &why), 0);
 	cr_assert_eq(lf_store_put_tier(store, "mongo", &mark, &why), 0);
 	cr_assert_eq(sequence_of(store), 1);

@@ -1,6 +1,7 @@
 #include "agent/store/store.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -249,4 +250,82 @@ Test(store_flags, a_flag_that_an_offer_without_a_version_does_not_say_stays)
 	cr_assert_eq(adopt(&offer), LF_ADOPTED_NOTHING);
 	expect_stored("SELECT enabled || persistToCache || persistToDb || tags || policy || flagsVersion"
 	              " FROM entries WHERE messageTemplate = 'm'", "010[\"kept\"]p4");
+}
+
+/* ---- Set here ---- */
+
+static bool set(const char *message, struct lf_flag_change change)
+{
+	const struct lf_entry_key key = { "shop", hash_of(message) };
+	bool changed = false;
+
+	change.writer = "here:agent";
+	cr_assert_eq(lf_store_set_flags(store, &key, 1, &change, &changed, &why), 0, "%s", why.text);
+	return changed;
+}
+
+static void expect_set(const char *expected)
+{
+	expect_stored("SELECT enabled || ' ' || ifnull(policy, '-') || ' ' || tags || ' ' || flagsVersion"
+	              " FROM entries WHERE messageTemplate = 'a'", expected);
+}
+
+Test(store_flags, a_change_touches_what_it_names_and_is_one_version)
+{
+	cr_assert(set("a", (struct lf_flag_change){ LF_FLAG_POLICY, .policy = "fold 30s" }));
+	expect_set("1 fold 30s [] 1");
+	cr_assert_not(set("a", (struct lf_flag_change){ LF_FLAG_POLICY, .policy = "fold 30s" }));
+	cr_assert(set("a", (struct lf_flag_change){ LF_FLAG_ENABLED, .enabled = false }));
+	cr_assert(set("a", (struct lf_flag_change){ LF_FLAG_ENABLED | LF_FLAG_POLICY | LF_FLAG_TAGS, true,
+	                                            "", "[\"x\"]", NULL, NULL }));
+	expect_set("1 - [\"x\"] 3");
+	cr_assert_not(set("a", (struct lf_flag_change){ LF_FLAG_POLICY, .policy = "" }));
+	cr_assert_not(set("a", (struct lf_flag_change){ LF_FLAG_ENABLED, .enabled = true }));
+	expect_set("1 - [\"x\"] 3");
+}
+
+Test(store_flags, tags_are_added_once_at_the_end_and_taken_out)
+{
+	static const char add[] = "[\"b\",\"a\",\"b\",\"\\u0063\"]";
+
+	cr_assert(set("a", (struct lf_flag_change){ LF_FLAG_TAGS, .tags_added = add }));
+	cr_assert_not(set("a", (struct lf_flag_change){ LF_FLAG_TAGS, .tags_added = add }));
+	expect_set("1 - [\"b\",\"a\",\"c\"] 1");
+	cr_assert(set("a", (struct lf_flag_change){ LF_FLAG_TAGS, .tags_removed = "[\"b\",\"z\"]" }));
+	cr_assert_not(set("a", (struct lf_flag_change){ LF_FLAG_TAGS, .tags_removed = "[\"b\"]" }));
+	expect_set("1 - [\"a\",\"c\"] 2");
+	other_program(stored_at(), "UPDATE entries SET tags = '[ \"a\" ]', enabled = 7, policy = ''");
+	cr_assert_not(set("a", (struct lf_flag_change){ LF_FLAG_TAGS | LF_FLAG_ENABLED | LF_FLAG_POLICY, true,
+	                                                "", "[\"a\"]", NULL, NULL }), "it only looks different");
+	other_program(stored_at(), "UPDATE entries SET tags = 'junk'");
+	cr_assert(set("a", (struct lf_flag_change){ LF_FLAG_TAGS, .tags_added = "[\"d\"]" }));
+	expect_stored("SELECT tags FROM entries", "[\"d\"]");
+}
+
+Test(store_flags, many_are_set_in_one_commit_or_none_is)
+{
+	struct lf_entry_key keys[] = { { "shop", hash_of("a") }, { "shop", hash_of("b") },
+		                       { "shop", hash_of("none") } };
+	const struct lf_flag_change change = { LF_FLAG_POLICY, .policy = "sample 1/2", .writer = "w" };
+	bool changed[3];
+	uint64_t before;
+
+	count_passed(store, "b", 1);
+	before = sequence_of(store);
+	cr_assert_eq(lf_store_set_flags(store, keys, 3, &change, changed, &why), -ENOENT);
+	cr_assert_not_null(strstr(why.text, keys[2].hash), "%s", why.text);
+	expect_stored("SELECT count(*) FROM entries WHERE policy IS NOT NULL", "0");
+	cr_assert_eq(lf_store_set_flags(store, keys, 2, &change, changed, &why), 0, "%s", why.text);
+	cr_assert(changed[0] && changed[1]);
+	cr_assert_eq(sequence_of(store), before + 1);
+	cr_assert(set("a", (struct lf_flag_change){ LF_FLAG_POLICY, .policy = "" }));
+	cr_assert_eq(lf_store_set_flags(store, keys, 2, &change, changed, &why), 0, "%s", why.text);
+	cr_assert(changed[0] && !changed[1]);
+}
+
+Test(store_flags, the_highest_version_stays_the_highest_when_a_person_sets_a_flag)
+{
+	other_program(stored_at(), "UPDATE entries SET flagsVersion = 9223372036854775807");
+	cr_assert(set("a", (struct lf_flag_change){ LF_FLAG_ENABLED, .enabled = false }));
+	expect_set("0 - [] 9223372036854775807");
 }
