@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <wchar.h>
 #include <time.h>
 
 /* Ours alone: no look-up through the global offset table. */
@@ -71,7 +72,22 @@
 	X(psiginfo, void, (const siginfo_t *, const char *)) \
 	X(__assert_fail, void, (const char *, const char *, unsigned, const char *)) \
 	X(__assert_perror_fail, void, (int, const char *, unsigned, const char *)) \
-	X(__assert, void, (const char *, const char *, int))
+	X(__assert, void, (const char *, const char *, int)) \
+	X(vfwprintf, int, (FILE *, const wchar_t *, va_list)) \
+	X(__vfwprintf_chk, int, (FILE *, int, const wchar_t *, va_list)) \
+	X(vswprintf, int, (wchar_t *, size_t, const wchar_t *, va_list)) \
+	X(__vswprintf_chk, int, (wchar_t *, size_t, int, size_t, const wchar_t *, va_list)) \
+	X(fputws, int, (const wchar_t *, FILE *)) \
+	X(fputws_unlocked, int, (const wchar_t *, FILE *)) \
+	X(fputwc, wint_t, (wchar_t, FILE *)) \
+	X(fputwc_unlocked, wint_t, (wchar_t, FILE *)) \
+	X(putwc, wint_t, (wchar_t, FILE *)) \
+	X(putwc_unlocked, wint_t, (wchar_t, FILE *)) \
+	X(putwchar, wint_t, (wchar_t)) \
+	X(putwchar_unlocked, wint_t, (wchar_t)) \
+	X(putw, int, (int, FILE *)) \
+	X(pwritev2, ssize_t, (int, const struct iovec *, int, off_t, int)) \
+	X(pwritev64v2, ssize_t, (int, const struct iovec *, int, off_t, int))
 
 /* The same, of calls whose names other libraries have functions of their own under (versioned.h). */
 #define LF_REAL_VERSIONED_CALLS(X) \

@@ -110,8 +110,18 @@ static ssize_t writev_judged(struct lf_process *process, int fd, struct lf_stub_
 	return taken;
 }
 
+/* The flags of a pwritev2 that goes on where the last output ended. */
+enum { NO_FLAGS = -1 };
+
+static ssize_t writev_real(int fd, const struct iovec *iov, int count, int flags)
+{
+	return flags == NO_FLAGS ? lf_real_writev(fd, iov, count)
+	                         : lf_real_pwritev2(fd, iov, count, -1, flags);
+}
+
+/* With flags only the real call does what they say. */
 static __attribute__((noinline)) ssize_t writev_long(const void *ret, int fd,
-                                                     const struct iovec *iov, int count,
+                                                     const struct iovec *iov, int count, int flags,
                                                      uint32_t method)
 {
 	struct lf_process *process = lf_process_of_console(fd);
@@ -120,12 +130,12 @@ static __attribute__((noinline)) ssize_t writev_long(const void *ret, int fd,
 	ssize_t taken;
 
 	if (!process || count <= 0)
-		return lf_real_writev(fd, iov, count);
+		return writev_real(fd, iov, count, flags);
 	lf_stub_tell_due(process, NULL, fd);
 	origin = lf_message_origin(process, ret, method);
-	if (lf_message_any_rules(process) && gather(iov, count, &text))
+	if (flags <= 0 && lf_message_any_rules(process) && gather(iov, count, &text))
 		return writev_judged(process, fd, &text, origin);
-	taken = lf_real_writev(fd, iov, count);
+	taken = writev_real(fd, iov, count, flags);
 	if (taken > 0)
 		count_pieces(process, lf_stream_of_fd(fd), origin, iov, (size_t)taken);
 	return taken;
@@ -137,7 +147,20 @@ static __attribute__((noinline)) ssize_t writev_long(const void *ret, int fd,
 	{ \
 		if (lf_console_class(fd) & LF_FD_OTHER) \
 			return lf_real_##symbol(fd, iov, count); \
-		return writev_long(CALLER, fd, iov, count, lf_method_code(LF_METHOD_##method, fd)); \
+		return writev_long(CALLER, fd, iov, count, NO_FLAGS, \
+		                   lf_method_code(LF_METHOD_##method, fd)); \
+	}
+
+/* At an offset it is no output behind what was printed: as pwritev, it is left alone. */
+#define LF_STUB_pwritev2(symbol, method) \
+	LF_EXPORT ssize_t symbol(int fd, const struct iovec *iov, int count, off_t offset, int flags); \
+	ssize_t symbol(int fd, const struct iovec *iov, int count, off_t offset, int flags) \
+	{ \
+		lf_process_start(); \
+		if (offset != -1 || flags == NO_FLAGS || (lf_console_class(fd) & LF_FD_OTHER)) \
+			return lf_real_##symbol(fd, iov, count, offset, flags); \
+		return writev_long(CALLER, fd, iov, count, flags, \
+		                   lf_method_code(LF_METHOD_##method, fd)); \
 	}
 
 #define LF_FD_CALL(symbol, method, shape) LF_STUB_##shape(symbol, method)

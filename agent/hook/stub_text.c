@@ -193,6 +193,47 @@ static ssize_t print_putchar(struct lf_text_call *call)
 		                 (int (*const *)(int, FILE *))&lf_real_##symbol); \
 	}
 
+static ssize_t print_putw(struct lf_text_call *call)
+{
+	int word;
+
+	memcpy(&word, call->text.data, sizeof(word));
+	call->result = lf_real_putw(word, call->file);
+	return call->result < 0 ? -1 : (ssize_t)sizeof(word);
+}
+
+static void pretend_putw(struct lf_text_call *call, ssize_t taken)
+{
+	call->result = taken == sizeof(int) ? 0 : EOF;
+}
+
+/* The bytes of an int, as they lie in memory. */
+static int putw_call(const void *ret, int word, FILE *file, uint32_t method)
+{
+	struct lf_text_call call = {
+		.ret = ret,
+		.file = file,
+		.fd = lf_console_fd_of(file),
+		.method = method,
+		.text = { (const char *)&word, sizeof(word) },
+		.print = print_putw,
+		.pretend = pretend_putw,
+	};
+
+	lf_process_start();
+	lf_text_call(&call);
+	return (int)call.result;
+}
+
+#define LF_STUB_putw(symbol, method) \
+	LF_EXPORT int symbol(int word, FILE *file); \
+	int symbol(int word, FILE *file) \
+	{ \
+		if (lf_console_class(lf_console_fd_of(file)) & LF_FD_OTHER) \
+			return lf_real_##symbol(word, file); \
+		return putw_call(CALLER, word, file, ON_FILE(method)); \
+	}
+
 static ssize_t print_overflow(struct lf_text_call *call)
 {
 	call->result = lf_real___overflow(call->file, (unsigned char)call->text.data[0]);
