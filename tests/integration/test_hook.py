@@ -102,7 +102,7 @@ class TestThreads:
             "program_invocation_name", "error_message_count", "error_one_per_line",
             "error_print_progname", "memchr", "memcmp", "memcpy", "memmove",
             "memrchr", "memset", "strchr", "strcmp", "strcspn", "strlen", "strncmp", "strnlen",
-            "strspn", "__stack_chk_fail",
+            "strspn", "wcslen", "wcsrchr", "__stack_chk_fail",
         }
 
 
