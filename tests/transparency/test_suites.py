@@ -1,0 +1,82 @@
+"""The test suites of CPython and of perl: every test ends with the hook as it ends without.
+
+What their tests say of themselves is compared name by name.  Some of their tests fail on some machines:
+then they fail either way.  LOGFOLD_SUITES=1 (make suites) runs all that is listed here, `make test` a
+few modules that are quick and do much to file descriptors, processes and streams.
+"""
+
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from harness import SUITES, compare, harness, need, tally  # noqa: F401
+
+PYTHON = "/usr/bin/python3"
+DEADLINE_S = 900
+
+SHORT = ("test_print test_fileio test_pty test_popen test_posix test_json test_traceback test_code "
+         "test_cmd test_pdb test_runpy test_syslog test_atexit test_file").split()
+LONG = ("test_subprocess test_io test_os test_signal test_threading test_cmd_line test_sys test_unittest "
+        "test_logging test_re test_fork1 test_select test_builtin test_warnings test_faulthandler "
+        "test_dict test_float test_list test_exceptions test_argparse test_csv test_struct test_zlib "
+        "test_gzip test_tarfile test_tempfile test_shutil test_pathlib test_hashlib test_ctypes "
+        "test_doctest test_mmap test_locale test_readline test_random test_thread test_resource "
+        "test_bufio test_contextlib test_generators test_bytes test_glob test_platform test_pickle "
+        "test_c_locale_coercion test_utf8_mode test_poll test_wait4").split()
+
+# `test_a (test.test_x.Case.test_a) ... ok`; what a test itself prints may stand between, and the line
+# of its doc string.
+RESULT = re.compile(rb"^(\w+ \([\w.]+\))(?:\n[^\n]*?)? \.\.\. .*?\b(ok|FAIL|ERROR|skipped|expected failure|"
+                    rb"unexpected success)\b", re.M | re.S)
+
+
+def environment_of(harness, way):  # noqa: F811
+    return harness.environment | (harness.hook(way, "{hook}")[1] if way else {})
+
+
+def python_results(harness, module, way):  # noqa: F811
+    """{name of a test: how it ended}, and the bytes it took to say so."""
+    harness.fresh({})
+    done = subprocess.run([PYTHON, "-B", "-m", "unittest", "-v", f"test.{module}"], cwd=harness.work,
+                          env=environment_of(harness, way), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=DEADLINE_S)
+    ran = re.findall(rb"^Ran (\d+) test", done.stdout, re.M)
+    assert ran, done.stdout[-500:]
+    return {name: how for name, how in RESULT.findall(done.stdout)}, ran[-1], done.returncode, done.stdout
+
+
+def compare_module(harness, tally, module, way):  # noqa: F811
+    bare, bare_ran, bare_status, text = python_results(harness, module, None)
+    under, ran, status, _ = python_results(harness, module, way)
+    differ = {name.decode(): (bare.get(name), under.get(name))
+              for name in set(bare) | set(under) if bare.get(name) != under.get(name)}
+    assert differ == {}, "how tests end: (without, with)"
+    assert (ran, status) == (bare_ran, bare_status)
+    assert harness.has_counted(way, True)
+    assert len(bare) >= int(bare_ran) * 0.9, "the results of most of its tests are read"
+    tally.programs.add(f"CPython {module}")
+    tally.runs += 1
+    tally.tests += len(bare)
+    tally.bytes += len(text)
+
+
+@pytest.fixture(scope="module")
+def python_tests():
+    found = subprocess.run([PYTHON, "-c", "import test.test_print"], capture_output=True)
+    if found.returncode:
+        pytest.fail("CPython's tests are not installed: `make test-deps` installs libpython3-testsuite")
+
+
+@pytest.mark.parametrize("module", SHORT)
+def test_each_test_ends_as_without_us_in_cpython(module, harness, tally, python_tests):  # noqa: F811
+    compare_module(harness, tally, module, "preload" if SHORT.index(module) % 2 else "daemon")
+
+
+@pytest.mark.skipif(not SUITES, reason="one of `make suites`: it takes minutes")
+@pytest.mark.parametrize("module", LONG)
+def test_each_test_ends_as_without_us_in_all_of_cpython(module, harness, tally,  # noqa: F811
+                                                        python_tests):
+    compare_module(harness, tally, module, "preload" if LONG.index(module) % 2 else "daemon")
