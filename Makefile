@@ -264,7 +264,8 @@ benches: $(BENCHES)
 
 DEPS := gcc make pkg-config libc6-dev libssl-dev libsqlite3-dev libmongoc-dev libhiredis-dev
 TEST_DEPS := libcriterion-dev g++ python3 python3-pytest python3-pymongo python3-redis redis-server \
-	redis-tools openssl sqlite3 valgrind binutils perl mawk bash dash procps git util-linux mount
+	redis-tools openssl sqlite3 valgrind binutils perl mawk bash dash procps git util-linux mount \
+	lua5.4 tcl 'libpython3.11-testsuite|libpython3.13-testsuite|libpython3.12-testsuite'
 DEMO_DEPS := redis-server redis-tools
 
 .PHONY: deps test-deps demo-deps

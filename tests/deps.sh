@@ -1,13 +1,26 @@
 #!/bin/sh
 # Installs the named Debian packages where they are missing: deps.sh PACKAGE…
+# PACKAGE|ANOTHER is the first of them that this release has.
 # Debian 12 and 13 and Ubuntu 24.04; elsewhere it says what is missing and stops.
 set -eu
+
+is_installed() {
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true)" = installed ]
+}
+
+# Which of the names between bars is installed, else which apt knows, else the first.
+choose() {
+	names=$(echo "$1" | tr '|' ' ')
+	for name in $names; do ! is_installed "$name" || { echo "$name"; return; }; done
+	for name in $names; do ! apt-cache show "$name" >/dev/null 2>&1 || { echo "$name"; return; }; done
+	echo "${names%% *}"
+}
 
 missing=
 if command -v dpkg-query >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; then
 	for package; do
-		status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
-		[ "$status" = installed ] || missing="$missing $package"
+		case $package in *"|"*) package=$(choose "$package") ;; esac
+		is_installed "$package" || missing="$missing $package"
 	done
 	[ -n "$missing" ] || exit 0
 	sudo=
@@ -45,6 +58,8 @@ for package; do
 	binutils) command -v readelf >/dev/null 2>&1 ;;
 	procps) command -v ps >/dev/null 2>&1 ;;
 	util-linux) command -v unshare >/dev/null 2>&1 ;;
+	tcl) command -v tclsh >/dev/null 2>&1 ;;
+	libpython3*-testsuite) python3 -c 'import test.test_print' 2>/dev/null ;;
 	*) command -v "$package" >/dev/null 2>&1 ;;
 	esac || missing="$missing $package"
 done
