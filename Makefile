@@ -179,7 +179,7 @@ $(B)/contract: $(call objects,exe,$(wildcard tests/contract/*.c) $(HASHING) agen
 
 # Race tests are plain programs: ThreadSanitizer and Criterion do not go together.
 $(B)/race/%: $(B)/exe/tests/unit/race_%.o $(call objects,exe,tests/unit/host_fixture.c \
-		$(HASHING) $(MAP) $(HOOK_PARTS))
+		$(HASHING) $(MAP) $(HOOK_PARTS) $(API))
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(AGENT_LIBS) -pthread
 

@@ -48,9 +48,7 @@ static bool judge(struct lf_linked *linked, struct lf_slot *slot, struct lf_verd
 		lf_map_count_overflow(linked->host.map, LF_PASSED, 1);
 		return true;
 	}
-	if (lf_verdict_is_muted(flags, slot))
-		out->outcome = LF_MUTED;
-	else if (!lf_verdict_passes(flags, slot))
+	if (!lf_verdict_passes(flags, slot))
 		*out = lf_verdict_take(flags, slot, linked->host.namespace_key, lf_linked_now_ms);
 	lf_slot_count(slot, out->outcome);
 	return out->outcome == LF_PASSED;
@@ -103,18 +101,22 @@ static struct lf_slot *slot_of_site(struct lf_linked *linked, const struct lf_si
 	               site->kind == LF_SITE_TEXT ? LF_KIND_CONSTANT : LF_KIND_FORMAT, key);
 }
 
-/* Threads that come here at once find the same slot, or two slots of one entry: either will do. */
+/* Threads that come here at once find the same slot, or two slots of one entry: either will do, also one
+ * field of each.  Release pairs with the acquire in known_slot(): who sees the slot of another thread sees
+ * what is in it. */
 static void remember(struct lf_site_of_call *site, const struct lf_linked *linked,
                      struct lf_slot *slot)
 {
-	__atomic_store_n(&site->living, lf_linked_place(), __ATOMIC_RELAXED);
+	__atomic_store_n(&site->living,
+	                 (const void *const *)(const void *)&lf_linked_page.linked,
+	                 __ATOMIC_RELAXED);
 	__atomic_store_n(&site->verdict, (const uint32_t *)(const void *)&slot->verdict,
 	                 __ATOMIC_RELAXED);
 	__atomic_store_n(&site->generation,
 	                 (const uint32_t *)(const void *)&linked->host.flags->generation,
 	                 __ATOMIC_RELAXED);
 	__atomic_store_n(&site->passed, (uint64_t *)(void *)&slot->counts[LF_PASSED],
-	                 __ATOMIC_RELAXED);
+	                 __ATOMIC_RELEASE);
 	/* Release pairs with the acquire in lf_site_passes(). */
 	__atomic_store_n(&site->owner, (const void *)linked, __ATOMIC_RELEASE);
 }
@@ -127,7 +129,7 @@ static struct lf_slot *known_slot(const struct lf_site_of_call *site,
 {
 	if (__atomic_load_n(&site->owner, __ATOMIC_ACQUIRE) != (const void *)linked)
 		return NULL;
-	return (struct lf_slot *)(void *)__atomic_load_n(&site->passed, __ATOMIC_RELAXED);
+	return (struct lf_slot *)(void *)__atomic_load_n(&site->passed, __ATOMIC_ACQUIRE);
 }
 
 /* What a fold left out before the call that this thread is about to print. */
@@ -141,7 +143,7 @@ struct lf_untold lf_untold_take(void)
 	return taken;
 }
 
-int lf_site_judge(struct lf_site_of_call *site)
+static __attribute__((noinline)) int judge_site(struct lf_site_of_call *site)
 {
 	struct lf_linked *linked = lf_linked_enter();
 	struct lf_verdict verdict;
@@ -160,4 +162,17 @@ int lf_site_judge(struct lf_site_of_call *site)
 	if (verdict.repeats && site->kind != LF_SITE_FOREIGN)
 		untold = (struct lf_untold){ site->message, verdict.repeats, verdict.over_ms };
 	return answer(&verdict);
+}
+
+int lf_site_judge(struct lf_site_of_call *site)
+{
+	struct lf_linked *linked = lf_linked_now();
+	struct lf_slot *slot = linked ? known_slot(site, linked) : NULL;
+
+	/* What is muted is to be cheap. */
+	if (slot && lf_verdict_is_muted(linked->host.flags, slot)) {
+		lf_slot_count(slot, LF_MUTED);
+		return 0;
+	}
+	return judge_site(site);
 }

@@ -3,18 +3,13 @@
 #include <dlfcn.h>
 #include <syslog.h>
 
-#include "agent/map/forks.h"
 #include "hashing/sys.h"
 
 /* Stands for the state of a process that could not make a segment: not tried again on every call. */
 static struct lf_linked nothing;
 
-static struct {
-	_Atomic(struct lf_linked *) linked; /* NULL before the process's first call */
-	_Atomic uint32_t pid;               /* lf_forks_share_memory() */
-	char rest_of_page[LF_PAGE_BYTES - sizeof(void *) - 2 * sizeof(uint32_t)];
-} page __attribute__((aligned(LF_PAGE_BYTES)));
-_Static_assert(sizeof(page) == LF_PAGE_BYTES, "the page holds nothing else");
+struct lf_linked_page lf_linked_page __attribute__((aligned(LF_PAGE_BYTES)));
+_Static_assert(sizeof(lf_linked_page) == LF_PAGE_BYTES, "the page holds nothing else");
 
 static struct {
 	_Atomic int done;
@@ -56,13 +51,13 @@ __attribute__((constructor)) static void start(void)
 		return;
 	find_printing();
 	lf_host_read_settings(&settings.given);
-	rc = lf_forks_wipe(&page, sizeof(page));
+	rc = lf_forks_wipe(&lf_linked_page, sizeof(lf_linked_page));
 	if (rc < 0) {
 		/* A child would count into its parent's segment: so nobody counts. */
 		lf_host_debug(&settings.given, "MADV_WIPEONFORK", rc);
 		settings.given.off = true;
 	} else {
-		(void)lf_forks_share_memory(&page.pid); /* remembers who we are */
+		(void)lf_forks_share_memory(&lf_linked_page.pid); /* remembers who we are */
 	}
 	atomic_store_explicit(&settings.done, 1, memory_order_release);
 }
@@ -78,8 +73,8 @@ static struct lf_linked *make(void)
 		return &nothing;
 	linked = memory;
 	/* A child in its parent's memory makes the parent's segment. */
-	if (lf_forks_share_memory(&page.pid))
-		owner = atomic_load_explicit(&page.pid, memory_order_relaxed);
+	if (lf_forks_share_memory(&lf_linked_page.pid))
+		owner = atomic_load_explicit(&lf_linked_page.pid, memory_order_relaxed);
 	_Static_assert(sizeof(linked->scratches.each[0].masked) >= PATH_MAX, "a path fits");
 	if (lf_host_open(&linked->host, &settings.given, owner, linked->scratches.each[0].masked) <
 	    0) {
@@ -91,7 +86,7 @@ static struct lf_linked *make(void)
 
 struct lf_linked *lf_linked_enter(void)
 {
-	struct lf_linked *linked = atomic_load_explicit(&page.linked, memory_order_acquire);
+	struct lf_linked *linked = lf_linked_now();
 
 	if (!linked) {
 		struct lf_linked *none = NULL;
@@ -99,7 +94,7 @@ struct lf_linked *lf_linked_enter(void)
 		start();
 		linked = settings.given.off ? &nothing : make();
 		/* Acquire and release: who finds the state finds what it points at. */
-		if (!atomic_compare_exchange_strong_explicit(&page.linked, &none, linked,
+		if (!atomic_compare_exchange_strong_explicit(&lf_linked_page.linked, &none, linked,
 		                                             memory_order_acq_rel,
 		                                             memory_order_acquire)) {
 			if (linked != &nothing) {
@@ -110,11 +105,6 @@ struct lf_linked *lf_linked_enter(void)
 		}
 	}
 	return linked == &nothing ? NULL : linked;
-}
-
-const void *const *lf_linked_place(void)
-{
-	return (const void *const *)(const void *)&page.linked;
 }
 
 uint64_t lf_linked_now_ms(void)

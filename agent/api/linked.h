@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "agent/map/forks.h"
 #include "agent/map/host.h"
 #include "agent/map/verbatim.h"
 
@@ -24,6 +25,20 @@ struct lf_linked {
 	struct lf_host host;
 	struct lf_scratches scratches;
 };
+
+/* Wiped in a forked child. */
+struct lf_linked_page {
+	_Atomic(struct lf_linked *) linked; /* NULL before the process's first call */
+	_Atomic uint32_t pid;               /* lf_forks_share_memory() */
+	char rest_of_page[LF_PAGE_BYTES - sizeof(void *) - 2 * sizeof(uint32_t)];
+};
+extern struct lf_linked_page lf_linked_page;
+
+/* NULL before the first call. */
+static inline struct lf_linked *lf_linked_now(void)
+{
+	return atomic_load_explicit(&lf_linked_page.linked, memory_order_acquire);
+}
 
 struct lf_printing {
 	int (*vfprintf)(FILE *, const char *, va_list);
@@ -37,9 +52,6 @@ extern struct lf_printing lf_libc;
 
 /* The process's state; NULL when it cannot be had, and then everything is printed.  No errno. */
 struct lf_linked *lf_linked_enter(void);
-
-/* Where the pointer to it stands: struct lf_site_of_call.living. */
-const void *const *lf_linked_place(void);
 
 /* CLOCK_MONOTONIC in ms. */
 uint64_t lf_linked_now_ms(void);

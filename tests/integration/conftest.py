@@ -14,6 +14,7 @@
                  assert under == bare                          (stdout, stderr, status), in bytes
              what it reads from stdin is `input`, nothing when not given
     preload  the preload library of this build; without the real one, an empty one
+    linked   linked("host", SOURCES / "host.c")            → a program that links liblogfold.so
     wait_for wait_for(lambda: condition, "what is waited for")  → its value; fails after a deadline
 
 $LOGFOLD_COMMAND names another logfold than that of the build: one with sanitizers, say, while the
@@ -234,5 +235,6 @@ def wait_for():
 
 # At the end, as they build upon what stands above.
 from fleet import agent  # noqa: E402, F401
+from linking import linked  # noqa: E402, F401
 from servers_mongo import mongo, mongo_server  # noqa: E402, F401
 from servers_redis import redis, redis_cluster, redis_server  # noqa: E402, F401

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from conftest import DEADLINE_S
+from linking import SOURCES
 
 SHORT, LONG = 300, 1300   # calls; the first of a kind costs more, and is in both
 
@@ -24,18 +25,19 @@ def program(build):
 
 @pytest.fixture
 def instructions(program, tmp_path, logfold):
-    """instructions(what, *prefix): what one call costs in a program started by `prefix`."""
+    """instructions(what, *prefix): what one call costs in a program started by `prefix`; `host`: another
+    program and its first arguments."""
     log = tmp_path / "callgrind.log"
 
-    def counted(what, calls, prefix):
+    def counted(what, calls, prefix, host):
         command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null",
-                   f"--log-file={log}", str(program), what, str(calls)]
+                   f"--log-file={log}", *map(str, host), what, str(calls)]
         subprocess.run([*map(str, prefix), *command], env=logfold.env, check=True,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=DEADLINE_S)
         return int(re.search(r"Collected : (\d+)", log.read_text()).group(1))
 
-    def one_call(what, *prefix):
-        return (counted(what, LONG, prefix) - counted(what, SHORT, prefix)) / (LONG - SHORT)
+    def one_call(what, *prefix, host=(program,)):
+        return (counted(what, LONG, prefix, host) - counted(what, SHORT, prefix, host)) / (LONG - SHORT)
 
     return one_call
 
@@ -75,3 +77,16 @@ def test_a_muted_call_of_a_constant_format_costs_at_most_half_of_the_bare_call(
 
 def test_a_write_to_a_file_that_is_no_console_costs_at_most_12_instructions_more(added):
     assert added("inner") <= 12
+
+
+def test_a_call_of_a_linked_program_costs_at_most_25_instructions_and_muted_at_most_50(
+        instructions, logfold, linked):
+    host = (linked("host", SOURCES / "host.c"), "cost")
+    nothing, passing = instructions("nothing", host=host), instructions("site", host=host)
+    assert logfold("mute", "method=LOG").returncode == 0
+    muted = instructions("site", host=host)
+    (entry,) = logfold.entries()
+    assert (entry["countPassed"], entry["countMuted"]) == (SHORT + LONG, SHORT + LONG)
+    print(f"linked: {passing - nothing:.1f} passing, {muted - nothing:.1f} muted")
+    assert 5 <= passing - nothing <= 25
+    assert muted - nothing <= 50

@@ -10,36 +10,15 @@ import sys
 import pytest
 
 from conftest import DEADLINE_S, ROOT
+from linking import SOURCES, run
 
-SOURCES = ROOT / "tests" / "linked"
 CALLS = 1000
-
-
-def run(*command, **how):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
-                          timeout=DEADLINE_S, **how)
-    assert done.returncode == 0, (command, done.stderr)
-    return done.stdout
-
-
-@pytest.fixture(scope="session")
-def linked(build, tmp_path_factory):
-    """linked(name, *sources and options, cc=…): a program that links the library of this build."""
-    folder = tmp_path_factory.mktemp("linked")
-
-    def compiled(name, *words, cc="gcc"):
-        if not (folder / name).exists():
-            run(cc, "-O2", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/include", "-o", folder / name, *words,
-                "-pthread", f"-L{build}", "-llogfold", f"-Wl,-rpath,{build}")
-        return folder / name
-
-    return compiled
 
 
 @pytest.fixture
 def host(linked, logfold):
     """host(*arguments): runs tests/linked/host.c, which has to end well; (stdout, stderr)."""
-    program = linked("host", "-std=gnu11", "-D_GNU_SOURCE", SOURCES / "host.c")
+    program = linked("host", SOURCES / "host.c")
 
     def started(*arguments, status=0, env=None):
         done = subprocess.run([str(word) for word in (program, *arguments)], capture_output=True,
@@ -169,43 +148,77 @@ def test_the_namespace_is_what_the_environment_says(host, logfold):
     assert {e["namespace"] for e in logfold.entries()} == {"shop"}
 
 
-# --- muted -------------------------------------------------------------------------------------
+# --- muted, sampled, folded --------------------------------------------------------------------
 
 
-class Echo:
-    """The program's answers: how often the argument was evaluated, and what was printed so far."""
-
-    def __init__(self, process):
-        self.process = process
-
-    def __call__(self):
-        self.process.stdin.write(b".")
-        self.process.stdin.flush()
-        ready, _, _ = select.select([self.process.stderr], [], [], DEADLINE_S)
-        assert ready, "the program does not answer"
-        return int(self.process.stderr.readline())
-
-
-def test_a_muted_call_is_left_out_without_looking_at_its_arguments_and_heard_again(host, logfold):
+@pytest.fixture
+def echo(host, logfold):
+    """echo(): makes the program call, and says how often the call's argument has been evaluated so far;
+    echo.end(): what it has printed."""
     process = subprocess.Popen([host.program, "echo"], env=logfold.environment(), stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        echo = Echo(process)
-        assert [echo(), echo()] == [1, 2]
-        assert logfold("mute", "method=printf").returncode == 0
-        assert [echo(), echo(), echo()] == [2, 2, 2]
-        assert logfold("unmute", "method=printf").returncode == 0
-        assert echo() == 3
+
+    def call():
+        process.stdin.write(b".")
+        process.stdin.flush()
+        ready, _, _ = select.select([process.stderr], [], [], DEADLINE_S)
+        assert ready, "the program does not answer"
+        return int(process.stderr.readline())
+
+    def end():
         process.stdin.close()
-        assert process.stdout.read() == b"echo 1\necho 2\necho 3\n"
+        printed = process.stdout.read().decode()
         assert process.wait(timeout=DEADLINE_S) == 0
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-        process.stderr.close()
+        return printed
+
+    call.end = end
+    yield call
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        pipe.close()
+
+
+def command(logfold, *arguments):
+    done = logfold(*arguments)
+    assert done.returncode == 0, done.stderr
+
+
+def outcomes(logfold):
     (entry,) = logfold.entries()
-    assert (entry["countPassed"], entry["countMuted"]) == (3, 3)
+    return {name: entry[name] for name in entry if re.match(r"count(?!Total)", name) and entry[name]}
+
+
+def test_a_muted_call_is_left_out_without_looking_at_its_arguments_and_heard_again(echo, logfold):
+    assert [echo(), echo()] == [1, 2]
+    command(logfold, "mute", "method=printf")
+    assert [echo(), echo(), echo()] == [2, 2, 2]
+    command(logfold, "unmute", "method=printf")
+    assert echo() == 3
+    assert echo.end() == "echo 1\necho 2\necho 3\n"
+    assert outcomes(logfold) == {"countPassed": 3, "countMuted": 3}
+
+
+def test_a_sampled_call_is_made_as_often_as_was_said(echo, logfold):
+    assert echo() == 1
+    command(logfold, "sample", "method=printf", "1/3")
+    assert [echo() for _ in range(7)] == [2, 2, 2, 3, 3, 3, 4]
+    command(logfold, "limit", "method=printf", "2/2h")
+    assert [echo() for _ in range(4)] == [5, 6, 6, 6]
+    assert echo.end() == "".join(f"echo {n}\n" for n in range(1, 7))
+    assert outcomes(logfold) == {"countPassed": 6, "countSampled": 4, "countLimited": 2}
+
+
+def test_the_repeats_of_a_folded_call_are_told_before_the_next_that_is_printed(echo, logfold):
+    assert echo() == 1
+    command(logfold, "fold", "method=printf", "300ms")
+    assert echo() == 2
+    calls = 1
+    while echo() == 2:
+        calls += 1
+    assert echo.end() == (f"echo 1\necho 2\necho %d … repeated {calls - 1} time{'s' * (calls != 2)} in 0.3 s\n"
+                          "echo 3\n")
+    assert outcomes(logfold) == {"countPassed": 3, "countFolded": calls - 1}
 
 
 # --- lf_call -----------------------------------------------------------------------------------
@@ -236,6 +249,28 @@ def test_texts_are_cut_and_escaped_as_the_hook_does(call, logfold):
     assert found["caf\\xe9 \x01 é"]["method"] == "m" * 32
     assert found["caf\\xe9 \x01 é"]["topFrame"] == "f" * 256
     assert found["no frame"]["topFrame"] == "[unknown]"
+
+
+FOLDED = """
+import ctypes
+lf = ctypes.CDLL("liblogfold.so.1")
+call = lambda: lf.lf_call(b"m", b"told by lf_call", b"a!b")
+while (first := call()) != 1:
+    pass
+folded = 0
+while not (said := call()):
+    folded += 1
+print(first, folded, said)
+"""
+
+
+def test_lf_call_says_how_many_calls_a_fold_has_left_out_before(call, build, logfold):
+    call(("m", "told by lf_call", "a!b"))
+    command(logfold, "fold", "method=m", "200ms")
+    first, folded, said = map(int, run(sys.executable, "-c", FOLDED,
+                                       env=logfold.environment({"LD_LIBRARY_PATH": build})).split())
+    assert (first, said) == (1, 1 + folded) and folded > 0
+    assert outcomes(logfold) == {"countPassed": 3, "countFolded": folded}
 
 
 def test_a_call_without_a_name_is_printed_and_not_counted(call, logfold):

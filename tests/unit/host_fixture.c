@@ -14,7 +14,10 @@ const char *host_run_dir(void)
 {
 	static char path[] = "/tmp/logfold-unit-XXXXXX";
 	static bool made;
+	const char *given = getenv("LOGFOLD_UNIT_RUN_DIR");
 
+	if (given)
+		return given;
 	if (!made && mkdtemp(path))
 		made = true;
 	return path;

@@ -5,7 +5,7 @@
 #include "agent/hook/lines.h"
 #include "agent/map/flags.h"
 
-/* A new, empty run directory; its path stays valid. */
+/* A new, empty run directory, or the one that $LOGFOLD_UNIT_RUN_DIR names; its path stays valid. */
 const char *host_run_dir(void);
 
 /* Starts the hook in this process, with that run directory and that fd as its one console. */

@@ -144,6 +144,21 @@ Test(frame, an_offset_is_that_of_the_call_in_the_files_own_addresses)
 	expect_frame(text + 7, expected);
 }
 
+Test(frame, a_function_known_by_name_is_in_the_module_that_holds_the_address)
+{
+	static const int here;
+	char long_name[400], out[LF_FRAME_MAX + 1] = "";
+	size_t len;
+
+	memset(long_name, 'x', sizeof(long_name));
+	out[lf_frame_in(&here, (struct lf_text){ "caf\xe9", 4 }, out)] = '\0';
+	cr_assert_str_eq(out, "unit!caf\\xe9");
+	len = lf_frame_in(&here, (struct lf_text){ long_name, sizeof(long_name) }, out);
+	cr_assert_eq(len, LF_FRAME_MAX);
+	len = lf_frame_in((void *)16, (struct lf_text){ "f", 1 }, out);
+	cr_assert(len == 5 && memcmp(out, "[jit]", 5) == 0);
+}
+
 Test(frame, code_outside_every_module_is_jit)
 {
 	void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
