@@ -62,14 +62,16 @@ RACES := $(wildcard tests/unit/race_*.c)
 PROGS := $(patsubst tests/progs/%.c,$(B)/progs/%,$(wildcard tests/progs/*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(B)/bench/%,$(filter-out $(if $(MONGOC),,%_mongo.c) \
 	$(if $(HIREDIS),,%_redis.c),$(wildcard tests/bench/bench_*.c)))
+LOCATE := $(wildcard agent/locate/*.c)
 HEADERS := $(wildcard include/logfold/*.h hashing/*.h agent/map/*.h agent/config/*.h agent/store/*.h \
-	agent/core/*.h agent/api/*.h sinks/*.h sinks/redis/*.h $(if $(MONGOC),sinks/mongo/*.h))
+	agent/core/*.h agent/api/*.h agent/locate/*.h sinks/*.h sinks/redis/*.h $(if $(MONGOC),sinks/mongo/*.h))
 
 SINKS := $(if $(MONGOC),mongo) $(if $(HIREDIS),redis)
 
 objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
 
 LOGFOLD := $(B)/logfold
+LOCATOR := $(B)/logfold-locate
 PRELOAD := $(B)/liblogfold-preload.so
 # For programs to link: the major version is of what agent/api/exports.map names.
 LIBRARY := $(B)/liblogfold.so.1
@@ -78,7 +80,7 @@ MODULES := $(patsubst %,$(B)/logfold-%.so,$(foreach sink,$(SINKS),$(if $(wildcar
 .DEFAULT_GOAL := build
 .SECONDARY: # objects are kept
 .PHONY: build
-build: check-libs $(LOGFOLD) $(PRELOAD) $(LIBRARY) $(B)/logfold.pc $(MODULES)
+build: check-libs $(LOGFOLD) $(LOCATOR) $(PRELOAD) $(LIBRARY) $(B)/logfold.pc $(MODULES)
 	@echo "sinks: memory $(SINKS)$(if $(MONGOC),, (no libmongoc: no mongo))$(if $(HIREDIS),, (no hiredis: no redis))"
 
 define compile
@@ -91,6 +93,10 @@ $(foreach flavour,exe pic so,$(eval $(call compile,$(flavour))))
 # The command.  It looks for the preload library beside itself, then in LIBDIR.
 $(LOGFOLD): $(call objects,exe,$(HASHING) $(MAP) $(CORE) $(CLI))
 	$(LINK) -o $@ $^ $(AGENT_LIBS)
+
+# Reads programs' debug information, apart from the command and the daemon.
+$(LOCATOR): $(call objects,exe,$(LOCATE))
+	$(LINK) -o $@ $^ $(call pkg,--libs libdw)
 
 # The modules.  What they use of ours besides the public headers are pure functions of hashing/.
 PARTS_so := hashing/time.c hashing/utf8.c
@@ -108,7 +114,7 @@ endef
 $(foreach sink,mongo redis,$(eval $(call module,$(sink))))
 
 # Where it was installed is compiled in, so another LIBDIR compiles these files anew.
-KNOWS_LIBDIR := $(patsubst %,$(B)/exe/agent/%.o,cli/preload core/sinks)
+KNOWS_LIBDIR := $(patsubst %,$(B)/exe/agent/%.o,cli/preload core/beside)
 $(KNOWS_LIBDIR): CPPFLAGS += -DLF_LIBDIR='"$(LIBDIR)"'
 $(KNOWS_LIBDIR): $(B)/libdir
 .PHONY: always
@@ -144,7 +150,7 @@ $(B)/logfold.pc: agent/api/logfold.pc.in include/logfold/version.h always
 
 .PHONY: check-libs
 check-libs:
-	@missing=; for lib in libcrypto sqlite3; do $(PKG_CONFIG) --exists $$lib || missing="$$missing $$lib"; done; \
+	@missing=; for lib in libcrypto sqlite3 libdw; do $(PKG_CONFIG) --exists $$lib || missing="$$missing $$lib"; done; \
 	[ -n "$$missing" ] || [ -e "$(CRYPTO_A)" ] || missing=" libcrypto.a (static)"; \
 	if [ -n "$$missing" ]; then echo "make: missing:$$missing; 'make deps' installs what building needs" >&2; exit 1; fi
 
@@ -174,7 +180,7 @@ $(B)/cli.a: $(call objects,exe,$(filter-out agent/cli/main.c,$(CLI)))
 
 # What every sink promises: one suite, run over each of them (tests/integration/test_sinks.py).
 $(B)/contract: $(call objects,exe,$(wildcard tests/contract/*.c) $(HASHING) agent/core/sinks.c \
-		agent/core/reporter.c $(wildcard sinks/*.c))
+		agent/core/beside.c agent/core/reporter.c $(wildcard sinks/*.c))
 	$(LINK) -o $@ $^ $(AGENT_LIBS) -ldl $(call pkg,--libs criterion)
 
 # Race tests are plain programs: ThreadSanitizer and Criterion do not go together.
@@ -196,7 +202,7 @@ $(B)/bench/%: $(B)/exe/tests/bench/%.o $(call objects,exe,$(HASHING) $(MAP) $(CO
 define flush_bench
 $(B)/exe/sinks/$(1)/%.o $(B)/exe/tests/bench/bench_flush_$(1).o: CPPFLAGS += $$(CFLAGS_$(1))
 $(B)/bench/bench_flush_$(1): $$(call objects,exe,tests/bench/bench_flush_$(1).c tests/bench/flush_pairs.c \
-		$$(wildcard sinks/$(1)/*.c) $(HASHING) sinks/memory.c sinks/copy.c agent/core/sinks.c)
+		$$(wildcard sinks/$(1)/*.c) $(HASHING) sinks/memory.c sinks/copy.c agent/core/sinks.c agent/core/beside.c)
 	@mkdir -p $$(@D)
 	$$(LINK) -o $$@ $$^ $$(LIBS_$(1)) $(AGENT_LIBS)
 endef
@@ -252,9 +258,9 @@ bench: test-deps
 	@LOGFOLD_BUILD=$(CURDIR)/$(B) $(PYTHON) -B tests/bench/run.py
 
 .PHONY: logfold unit races tools progs benches contract
-logfold: $(LOGFOLD) $(MODULES)
+logfold: $(LOGFOLD) $(LOCATOR) $(MODULES)
 contract: $(B)/contract $(MODULES)
-unit: $(B)/unit
+unit: $(B)/unit $(LOCATOR)
 races: $(patsubst tests/unit/race_%.c,$(B)/race/%,$(RACES))
 tools: $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
 progs: $(PROGS)
@@ -262,7 +268,7 @@ benches: $(BENCHES)
 
 # --- what it needs, by package name ------------------------------------------------------------
 
-DEPS := gcc make pkg-config libc6-dev libssl-dev libsqlite3-dev libmongoc-dev libhiredis-dev
+DEPS := gcc make pkg-config libc6-dev libssl-dev libsqlite3-dev libdw-dev libmongoc-dev libhiredis-dev
 TEST_DEPS := libcriterion-dev g++ python3 python3-pytest python3-pymongo python3-redis redis-server \
 	redis-tools openssl sqlite3 valgrind binutils perl mawk bash dash procps git util-linux mount \
 	lua5.4 tcl 'libpython3.11-testsuite|libpython3.13-testsuite|libpython3.12-testsuite'
@@ -288,6 +294,7 @@ demo: demo-deps
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBDIR) $(DESTDIR)$(PREFIX)/include/logfold
 	install -m 755 $(LOGFOLD) $(DESTDIR)$(PREFIX)/bin/logfold
+	install -m 755 $(LOCATOR) $(DESTDIR)$(LIBDIR)/logfold-locate
 	install -m 755 $(PRELOAD) $(DESTDIR)$(LIBDIR)/liblogfold-preload.so
 	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)/
 	ln -sf $(notdir $(LIBRARY)) $(DESTDIR)$(LIBDIR)/liblogfold.so
@@ -313,7 +320,7 @@ install-service:
 .PHONY: uninstall
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/logfold $(DESTDIR)$(LIBDIR)/liblogfold-preload.so \
-		$(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(LIBRARY)) liblogfold.so pkgconfig/logfold.pc) \
+		$(addprefix $(DESTDIR)$(LIBDIR)/,$(notdir $(LIBRARY)) logfold-locate liblogfold.so pkgconfig/logfold.pc) \
 		$(patsubst $(B)/%,$(DESTDIR)$(LIBDIR)/%,$(MODULES))
 	rm -rf $(DESTDIR)$(PREFIX)/include/logfold
 	rm -f $(DESTDIR)$(UNITDIR)/logfold.service $(DESTDIR)$(SYSUSERSDIR)/logfold.conf

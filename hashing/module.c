@@ -19,13 +19,19 @@ enum {
 
 static const char exe_link[] = "/proc/self/exe";
 static const char mapped_links[] = "/proc/self/map_files/";
+static const char deleted[] = " (deleted)"; /* what the kernel writes behind the path of such a file */
 
 /* The main program's own, found once.  All threads find the same; the pointer is stored last. */
 static struct {
 	_Atomic(const Elf64_Phdr *) headers; /* release pairs with the acquire in main_headers() */
 	_Atomic size_t header_count;
-	_Atomic(const struct lf_text *) name; /* release pairs with the acquire in main_name() */
+	_Atomic(const struct main_file *) file; /* release pairs with the acquire in main_file() */
 } main_program;
+
+struct main_file {
+	struct lf_text name, path; /* the path is empty where only the name is known */
+	char room[PATH_MAX];
+};
 
 static unsigned long from_auxv(unsigned long type)
 {
@@ -170,14 +176,13 @@ static int open_main(const struct lf_module *module, struct stat *out)
 }
 
 /* The kernel knows the absolute path of what is mapped; reading the link needs no privilege, only
- * following it does.  Its name is the range of the mapping. */
-static int open_mapped(const struct lf_module *module, struct stat *out)
+ * following it does.  Its name is the range of the mapping.  Returns the length, or a negative errno. */
+static ssize_t read_mapped_link(const struct lf_module *module, char *out, size_t size)
 {
 	const Elf64_Phdr *first = first_segment(module);
-	char link[sizeof(mapped_links) + 2 * LF_HEX_MAX + 1], path[MAPPED_PATH_MAX];
+	char link[sizeof(mapped_links) + 2 * LF_HEX_MAX + 1];
 	size_t page = lf_page_bytes(), at = sizeof(mapped_links) - 1;
 	uintptr_t start, end;
-	ssize_t len;
 
 	if (!first)
 		return -ESTALE;
@@ -188,7 +193,14 @@ static int open_mapped(const struct lf_module *module, struct stat *out)
 	link[at++] = '-';
 	at += lf_hex_write(end, link + at);
 	link[at] = '\0';
-	len = lf_sys_readlinkat(AT_FDCWD, link, path, sizeof(path) - 1);
+	return lf_sys_readlinkat(AT_FDCWD, link, out, size);
+}
+
+static int open_mapped(const struct lf_module *module, struct stat *out)
+{
+	char path[MAPPED_PATH_MAX];
+	ssize_t len = read_mapped_link(module, path, sizeof(path) - 1);
+
 	if (len < 0)
 		return (int)len;
 	path[len] = '\0';
@@ -220,11 +232,16 @@ static struct lf_text basename_of(const char *path, size_t len)
 	return (struct lf_text){ path + skipped, len - skipped };
 }
 
+static size_t without_deleted(const char *path, size_t len)
+{
+	const size_t suffix = sizeof(deleted) - 1;
+
+	return len > suffix && memcmp(path + len - suffix, deleted, suffix) == 0 ? len - suffix : len;
+}
+
 /* The link names the file that runs, also when it was replaced or renamed since. */
 static size_t read_exe_link(const struct lf_module *module, char *out, size_t size)
 {
-	static const char deleted[] = " (deleted)";
-	const size_t deleted_len = sizeof(deleted) - 1;
 	struct stat st;
 	int fd = open_if_loaded(module, exe_link, &st);
 	ssize_t len;
@@ -233,55 +250,154 @@ static size_t read_exe_link(const struct lf_module *module, char *out, size_t si
 		return 0;
 	(void)lf_sys_close(fd);
 	len = lf_sys_readlinkat(AT_FDCWD, exe_link, out, size);
-	if (len <= 0)
-		return 0;
-	if ((size_t)len > deleted_len &&
-	    memcmp(out + len - deleted_len, deleted, deleted_len) == 0)
-		len -= (ssize_t)deleted_len;
-	return (size_t)len;
+	return len > 0 ? without_deleted(out, (size_t)len) : 0;
+}
+
+static void name_main_file(const struct lf_module *module, struct main_file *out)
+{
+	const char *started = (const char *)from_auxv(AT_EXECFN);
+	size_t len = read_exe_link(module, out->room, sizeof(out->room));
+
+	if (len)
+		out->path = (struct lf_text){ out->room, len };
+	else if (started && *started == '/')
+		out->path = (struct lf_text){ started, strlen(started) };
+	if (out->path.len)
+		out->name = basename_of(out->path.data, out->path.len);
+	else
+		out->name = started ? basename_of(started, strlen(started))
+				    : (struct lf_text){ "?", 1 };
 }
 
 /* A path may fill a page, too much for the stack of a signal handler: it gets a mapping, which is
  * kept for good, as the name is. */
-static const struct lf_text *find_main_name(const struct lf_module *module)
+static const struct main_file *find_main_file(const struct lf_module *module)
 {
-	struct {
-		struct lf_text name;
-		char path[PATH_MAX];
-	} *found;
-	const char *started = (const char *)from_auxv(AT_EXECFN);
-	const struct lf_text *expected = NULL;
+	const struct main_file *expected = NULL;
+	struct main_file *found;
 	void *memory;
-	size_t len;
 
 	if (lf_sys_mmap(NULL, sizeof(*found), PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &memory) < 0)
 		return NULL;
 	found = memory;
-	len = read_exe_link(module, found->path, sizeof(found->path));
-	found->name = len        ? basename_of(found->path, len)
-		      : started ? basename_of(started, strlen(started))
-				: (struct lf_text){ "?", 1 };
-	if (atomic_compare_exchange_strong_explicit(&main_program.name, &expected, &found->name,
+	name_main_file(module, found);
+	if (atomic_compare_exchange_strong_explicit(&main_program.file, &expected, found,
 						    memory_order_release, memory_order_acquire))
-		return &found->name;
+		return found;
 	(void)lf_sys_munmap(memory, sizeof(*found));
 	return expected;
 }
 
-static struct lf_text main_name(const struct lf_module *module)
+static const struct main_file *main_file(const struct lf_module *module)
 {
-	const struct lf_text *name =
-		atomic_load_explicit(&main_program.name, memory_order_acquire);
+	const struct main_file *file =
+		atomic_load_explicit(&main_program.file, memory_order_acquire);
 
-	if (!name)
-		name = find_main_name(module);
-	return name ? *name : (struct lf_text){ "?", 1 };
+	return file ? file : find_main_file(module);
 }
 
 struct lf_text lf_module_name(const struct lf_module *module)
 {
-	if (module->path[0] == '\0')
-		return main_name(module);
-	return basename_of(module->path, strlen(module->path));
+	const struct main_file *file;
+
+	if (module->path[0] != '\0')
+		return basename_of(module->path, strlen(module->path));
+	file = main_file(module);
+	return file ? file->name : (struct lf_text){ "?", 1 };
+}
+
+static struct lf_text known_path(const struct lf_module *module)
+{
+	const struct main_file *file;
+
+	if (module->path[0] != '\0')
+		return (struct lf_text){ module->path, strlen(module->path) };
+	file = main_file(module);
+	return file ? file->path : (struct lf_text){ NULL, 0 };
+}
+
+/* What the loader was given may be relative to a directory that the process has left since. */
+size_t lf_module_path(const struct lf_module *module, char out[LF_MODULE_PATH_MAX])
+{
+	struct lf_text path = known_path(module);
+	ssize_t len;
+
+	if (path.len > 0 && path.data[0] == '/') {
+		if (path.len > LF_MODULE_PATH_MAX)
+			return 0;
+		memcpy(out, path.data, path.len);
+		return path.len;
+	}
+	if (path.len > 0 && !memchr(path.data, '/', path.len))
+		return 0; /* linux-vdso.so.1: no file */
+	len = read_mapped_link(module, out, LF_MODULE_PATH_MAX);
+	return len > 0 && len < LF_MODULE_PATH_MAX && out[0] == '/' ? without_deleted(out, (size_t)len)
+								    : 0;
+}
+
+/* ---- The build id ---- */
+
+static size_t padded(size_t bytes, size_t alignment)
+{
+	return (bytes + alignment - 1) & ~(alignment - 1);
+}
+
+static size_t write_bytes(const unsigned char *bytes, size_t count, char out[LF_BUILD_ID_CHARS])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (2 * count > LF_BUILD_ID_CHARS)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		out[2 * i] = digits[bytes[i] >> 4];
+		out[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	return 2 * count;
+}
+
+static size_t build_id_in(const char *notes, size_t bytes, size_t alignment,
+			  char out[LF_BUILD_ID_CHARS])
+{
+	Elf64_Nhdr note;
+
+	while (bytes >= sizeof(note)) {
+		size_t name, body;
+
+		memcpy(&note, notes, sizeof(note));
+		name = padded(sizeof(note) + (size_t)note.n_namesz, alignment);
+		body = name + note.n_descsz;
+		if (body > bytes)
+			return 0;
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof(ELF_NOTE_GNU) &&
+		    memcmp(notes + sizeof(note), ELF_NOTE_GNU, sizeof(ELF_NOTE_GNU)) == 0)
+			return write_bytes((const unsigned char *)notes + name, note.n_descsz, out);
+		body = padded(body, alignment);
+		if (body >= bytes)
+			return 0;
+		notes += body;
+		bytes -= body;
+	}
+	return 0;
+}
+
+/* Notes that the loader mapped lie in a segment, all of them; others are not in memory. */
+static bool is_mapped(const struct lf_module *module, const Elf64_Phdr *notes)
+{
+	const Elf64_Phdr *segment = lf_module_segment(module, notes->p_vaddr);
+
+	return segment && notes->p_memsz <= segment->p_filesz &&
+	       notes->p_vaddr - segment->p_vaddr <= segment->p_filesz - notes->p_memsz;
+}
+
+size_t lf_module_build_id(const struct lf_module *module, char out[LF_BUILD_ID_CHARS])
+{
+	const Elf64_Phdr *end = module->headers + module->header_count;
+	size_t len = 0;
+
+	for (const Elf64_Phdr *header = module->headers; header < end && len == 0; header++)
+		if (header->p_type == PT_NOTE && is_mapped(module, header))
+			len = build_id_in((const char *)(module->base + header->p_vaddr),
+					  header->p_memsz, header->p_align == 8 ? 8 : 4, out);
+	return len;
 }

@@ -30,6 +30,18 @@ const Elf64_Phdr *lf_module_segment(const struct lf_module *module, uint64_t fil
 /* The basename of the module's file, not escaped.  The text lives as long as the module. */
 struct lf_text lf_module_name(const struct lf_module *module);
 
+enum {
+	LF_BUILD_ID_CHARS = 64,    /* a longer build id counts as none */
+	LF_MODULE_PATH_MAX = 1024, /* so does a longer path */
+};
+
+/* The build id in lower-case hex, out of the module's memory; returns its length, 0: it has none. */
+size_t lf_module_build_id(const struct lf_module *module, char out[LF_BUILD_ID_CHARS]);
+
+/* The absolute path of the module's file as the process knows it, any bytes; returns its length, 0: there is
+ * no file, or nobody knows.  Another file may stand there by now. */
+size_t lf_module_path(const struct lf_module *module, char out[LF_MODULE_PATH_MAX]);
+
 /* Opens the module's file.  Returns an fd that the caller closes, or a negative errno: -ESTALE for
  * a file that is not the one that was loaded, by its first KiB (headers and build id). */
 int lf_module_open(const struct lf_module *module, struct stat *out);

@@ -190,6 +190,7 @@ static void end_own(struct run *run, uint64_t elapsed_ms)
 	(void)lf_agent_drain(run->agent);
 	/* All is counted: from here on a person may interrupt us. */
 	lf_signals_release(&run->signals);
+	lf_agent_find_sources(run->agent);
 	summarise(run, NULL, lf_living_count(lf_agent_run_dir(run->agent)), elapsed_ms);
 }
 

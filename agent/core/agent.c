@@ -19,6 +19,7 @@ enum {
 	/* How long the store may hold up signals and the control socket; what fails is tried again. */
 	DRAIN_PATIENCE_MS = 50,
 	BUSY_IS_NEWS_MS = 5000,
+	SOURCES_MS = 500, /* of the end of a run, for lines of source that are not known by then */
 };
 
 /* What goes wrong at every interval is told when it begins. */
@@ -183,6 +184,12 @@ static void drain_at_interval(struct lf_agent *agent)
 		tell_once(agent, &agent->last_trouble, err.text);
 }
 
+void lf_agent_find_sources(struct lf_agent *agent)
+{
+	if (lf_sources_finish(agent->sources, agent->store, SOURCES_MS))
+		lf_agent_tell_changed(agent);
+}
+
 int lf_agent_drain(struct lf_agent *agent)
 {
 	struct lf_error err;
@@ -274,11 +281,20 @@ static void open_control(struct lf_agent *agent)
 static void release(struct lf_agent *agent)
 {
 	lf_control_close(agent->control);
+	lf_sources_free(agent->sources);
 	lf_drain_close(agent->drain);
 	lf_rundir_close(agent->dir);
 	lf_store_close(agent->store);
 	lf_runs_free(agent->runs);
 	free(agent);
+}
+
+/* An incomplete installation is to be told by the daemon, not by each run. */
+static const struct lf_reporter *of_the_daemon(const struct lf_agent *agent)
+{
+	static const struct lf_reporter nobody;
+
+	return agent->place == LF_AGENT_BASE_DIRECTORY ? &agent->reporter : &nobody;
 }
 
 int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
@@ -302,6 +318,8 @@ int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
 	agent->changed = options->changed;
 	agent->changed_arg = options->changed_arg;
 	rc = lf_claim_init(&agent->claim, options->store_path, options->base_dir, err);
+	if (rc == 0)
+		rc = lf_sources_new(&agent->sources, of_the_daemon(agent), err);
 	if (rc == 0 && agent->place == LF_AGENT_BASE_DIRECTORY)
 		rc = lf_runs_new(&agent->runs, err);
 	if (rc == 0)
@@ -347,6 +365,7 @@ static void look(struct lf_agent *agent, int64_t now)
 	adopt(agent, now);
 	lf_agent_set_patience(agent, DRAIN_PATIENCE_MS);
 	drain_at_interval(agent);
+	lf_sources_look(agent->sources, agent->store);
 	if (agent->runs)
 		forget_lost_runs(agent);
 	if (lf_store_changed_elsewhere(agent->store)) {
@@ -360,12 +379,22 @@ static int time_left(const struct lf_agent *agent, int64_t now, int64_t end)
 {
 	int64_t until = agent->next_drain_ms < end ? agent->next_drain_ms : end;
 
+	if (lf_sources_deadline_ms(agent->sources) < until)
+		until = lf_sources_deadline_ms(agent->sources);
 	return until > now ? (int)(until - now) : 0;
+}
+
+/* An answer came, or will never come. */
+static void go_on_with_sources(struct lf_agent *agent)
+{
+	lf_agent_set_patience(agent, DRAIN_PATIENCE_MS);
+	if (lf_sources_go_on(agent->sources, agent->store))
+		lf_agent_tell_changed(agent);
 }
 
 int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms)
 {
-	struct pollfd fds[2 + LF_CONTROL_CLIENTS];
+	struct pollfd fds[3 + LF_CONTROL_CLIENTS];
 	int64_t now = lf_clock_ms();
 	int64_t end = timeout_ms < 0 ? INT64_MAX : now + timeout_ms;
 
@@ -375,12 +404,14 @@ int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms)
 		look(agent, now);
 		now = lf_clock_ms();
 		fds[0] = (struct pollfd){ fd, POLLIN, 0 };
+		fds[1] = (struct pollfd){ lf_sources_fd(agent->sources), POLLIN, 0 };
 		if (agent->control)
-			count = lf_control_fds(agent->control, fds + 1);
-		if (poll(fds, 1 + count, time_left(agent, now, end)) < 0)
+			count = lf_control_fds(agent->control, fds + 2);
+		if (poll(fds, 2 + count, time_left(agent, now, end)) < 0)
 			return -errno;
 		if (agent->control)
-			lf_control_handle(agent->control, fds + 1, count);
+			lf_control_handle(agent->control, fds + 2, count);
+		go_on_with_sources(agent);
 		if (fds[0].revents)
 			return 1;
 		now = lf_clock_ms();

@@ -105,6 +105,9 @@ const char *lf_agent_trouble(const struct lf_agent *agent);
 /* Drains now.  What fails is reported; the result says whether something did. */
 int lf_agent_drain(struct lf_agent *agent);
 
+/* Finds the lines of source of what was drained, as far as that is a matter of a moment; it waits for it. */
+void lf_agent_find_sources(struct lf_agent *agent);
+
 /* NULL is fine. */
 void lf_agent_close(struct lf_agent *agent);
 

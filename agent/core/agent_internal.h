@@ -5,6 +5,7 @@
 #include "agent/core/agent.h"
 #include "agent/core/claim.h"
 #include "agent/core/drain.h"
+#include "agent/core/sources.h"
 
 /* How long the store may hold up the answer to a request. */
 enum { LF_ANSWER_PATIENCE_MS = 250 };
@@ -29,6 +30,7 @@ struct lf_agent {
 	bool store_lost; /* `store` only holds this run's tally until the file can be opened again */
 	struct lf_rundir *dir;
 	struct lf_drain *drain;
+	struct lf_sources *sources;
 	struct lf_control *control; /* NULL: it could not be made */
 	int64_t next_drain_ms, next_adopt_ms; /* monotonic */
 	int64_t busy_since_ms;                /* 0: the last drain did not find the store locked */

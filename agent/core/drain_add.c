@@ -54,13 +54,35 @@ static struct lf_addition addition_of(const struct target *to, const struct lf_c
 	return addition;
 }
 
-/* An entry that the store does not have yet: its texts are read from the segment. */
+/* Where an entry is printed from: the line itself where its program says it, else a place in a program that
+ * somebody will look at (agent/core/sources.c). */
+static int add_source(const struct target *to, uint32_t chunk, uint32_t index,
+                      const struct lf_addition *addition, struct lf_error *err)
+{
+	struct lf_reader_header header = lf_reader_header(to->segment->reader);
+	struct lf_reader_source source;
+	struct lf_source line;
+	struct lf_site site;
+	int rc = lf_reader_source(to->segment->reader, chunk, index, &source, err);
+
+	if (rc < 0)
+		to->segment->broken = true;
+	if (rc <= 0)
+		return rc;
+	line = (struct lf_source){ { source.path, strlen(source.path) }, source.at };
+	if (!source.build_id)
+		return lf_store_set_source(to->store, addition->namespace, addition->hash, &line, err);
+	site = (struct lf_site){ header.uid, source.path, source.build_id, source.at };
+	return lf_store_note_site(to->store, addition->namespace, addition->hash, &site, err);
+}
+
+/* An entry that the store does not have yet: its texts are read from the segment, and `hash` is theirs. */
 static int add_unknown(const struct target *to, uint32_t chunk, uint32_t index,
-                       struct lf_addition *addition, struct lf_error *err)
+                       struct lf_addition *addition, char hash[LF_HASH_CHARS + 1],
+                       struct lf_error *err)
 {
 	struct lf_reader_entry entry;
 	struct lf_new_entry what;
-	char hash[LF_HASH_CHARS + 1];
 	int rc = lf_reader_entry(to->segment->reader, chunk, index, &entry, err);
 
 	if (rc < 0) {
@@ -91,7 +113,10 @@ static int add_slot(const struct target *to, uint32_t chunk, uint32_t index,
 		addition.first_seen_ms = first_seen(
 			to, lf_reader_first_seen_ms(to->segment->reader, chunk, index));
 	rc = lf_store_add(to->store, &addition, to->flags, err);
-	return rc == -ENOENT ? add_unknown(to, chunk, index, &addition, err) : rc;
+	if (rc == -ENOENT)
+		rc = add_unknown(to, chunk, index, &addition, hash, err);
+	/* Once of each process: another may be of a newer build. */
+	return rc == 0 && addition.first_seen_ms ? add_source(to, chunk, index, &addition, err) : rc;
 }
 
 static int add_identity(const struct target *to, const struct lf_identity *identity,

@@ -3,48 +3,26 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* The folder of the running program, with its slash. */
-static bool beside_us(char out[PATH_MAX])
-{
-	ssize_t len = readlink("/proc/self/exe", out, PATH_MAX - 1);
-	char *slash;
-
-	if (len <= 0)
-		return false;
-	out[len] = '\0';
-	slash = strrchr(out, '/');
-	if (slash)
-		slash[1] = '\0';
-	return slash != NULL;
-}
-
-static bool is_in(const char *folder, const char *name, char out[PATH_MAX])
-{
-	return snprintf(out, PATH_MAX, "%s/logfold-%s.so", folder, name) < PATH_MAX &&
-	       access(out, R_OK) == 0;
-}
+#include "agent/core/beside.h"
 
 static int find_file(const char *name, char out[PATH_MAX], struct lf_error *err)
 {
 	const char *named = secure_getenv(LF_MODULE_DIR_ENV);
-	char folder[PATH_MAX];
+	char file[NAME_MAX];
 
-	if (named && *named) {
-		if (is_in(named, name, out))
-			return 0;
+	(void)snprintf(file, sizeof(file), "logfold-%s.so", name);
+	if (lf_beside_find(file, R_OK, out))
+		return 0;
+	if (named && *named)
 		return lf_fail(err, -ENOENT, "there is no logfold-%s.so in '%.200s': correct or unset "
 		                             LF_MODULE_DIR_ENV, name, named);
-	}
-	if ((beside_us(folder) && is_in(folder, name, out)) || is_in(LF_LIBDIR, name, out))
-		return 0;
-	return lf_fail(err, -ENOENT, "logfold-%s.so is neither beside logfold nor in " LF_LIBDIR
-	                             ": install it, or build logfold where its client library is "
-	                             "(make deps)", name);
+	return lf_fail(err, -ENOENT, "logfold-%s.so is neither beside logfold nor in %s: install it, or "
+	                             "build logfold where its client library is (make deps)", name,
+	               lf_beside_libdir);
 }
 
 int lf_sink_find(const char *name, const struct lf_sink_ops **out, struct lf_error *err)

@@ -5,8 +5,6 @@
 
 #include "sinks/sink.h"
 
-#define LF_MODULE_DIR_ENV "LOGFOLD_MODULE_DIR" /* before both places; for tests and odd installations */
-
 /* The sink in memory: sinks/memory.c. */
 extern const struct lf_sink_ops lf_sink_memory;
 

@@ -38,7 +38,8 @@ struct lf_origin lf_message_origin(struct lf_process *process, const void *ret, 
 struct lf_slot *lf_message_verbatim(struct lf_process *process, struct lf_origin origin,
                                     enum lf_kind kind, struct lf_text text, uint32_t fixed_len)
 {
-	struct lf_map_key key = { .method = origin.method, .frame = origin.frame, .template = text };
+	struct lf_map_key key = { .method = origin.method, .frame = origin.frame, .template = text,
+		                  .caller = origin.ret };
 
 	if (!origin.method)
 		return NULL;
@@ -48,7 +49,8 @@ struct lf_slot *lf_message_verbatim(struct lf_process *process, struct lf_origin
 static struct lf_map_key line_key(struct lf_origin origin, struct lf_text line,
                                   struct lf_scratch *scratch)
 {
-	struct lf_map_key key = { .method = origin.method, .frame = origin.frame };
+	struct lf_map_key key = { .method = origin.method, .frame = origin.frame,
+		                  .caller = origin.ret };
 
 	key.template.len = lf_mask(line, scratch->masked, &key.hash);
 	key.template.data = scratch->masked;

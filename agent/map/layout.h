@@ -47,6 +47,7 @@ enum {
 	LF_TAILS = 8,          /* streams with an unfinished line at the same time */
 	LF_TAIL_BYTES = LF_TEMPLATE_MAX + 8, /* so that a line that goes on is seen to be longer */
 	LF_SEGMENT_NAME_MAX = 128,
+	LF_SOURCE_MAX = 1089,  /* a build id and a path of hashing/module.h, and what is between them */
 };
 
 #define LF_SEGMENT_SUFFIX ".seg"

@@ -45,6 +45,7 @@ struct lf_map_key {
 	uint64_t hash;
 	lf_ref source;         /* as in struct lf_slot: of a new entry, no part of the key */
 	uint32_t source_at;
+	const void *caller;    /* the call's return address, for a source that is not known yet; NULL: unknown */
 };
 
 /* The reference of a string that the map keeps once; 0 when the map is full. */

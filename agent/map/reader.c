@@ -1,4 +1,4 @@
-#include "agent/map/reader.h"
+#include "agent/map/reader_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,32 +9,6 @@
 
 #include "hashing/entry_id.h"
 #include "hashing/utf8.h"
-
-/* What is kept of a slot from one reading to the next, beside its counters. */
-struct slot_facts {
-	struct lf_id id;
-	uint64_t first_seen_ms;
-	lf_ref method, template, frame;
-	uint8_t kind;
-	bool ready;
-};
-
-struct chunk_facts {
-	uint32_t slots;
-	struct slot_facts *slot;
-};
-
-struct lf_reader {
-	int fd; /* -1 while at rest */
-	struct stat st;
-	bool known; /* `st` is of the file that was read before */
-	enum lf_reader_owner owner;
-	uint32_t chunks;
-	struct chunk_facts *chunk;
-	struct lf_counters counters;
-	struct lf_segment header;
-	char name[LF_SEGMENT_NAME_MAX];
-};
 
 int lf_reader_new(struct lf_reader **out, const char *name, enum lf_reader_owner owner)
 {
@@ -100,7 +74,7 @@ const struct lf_counters *lf_reader_counters(const struct lf_reader *reader)
 	return &reader->counters;
 }
 
-static const struct slot_facts *find_slot(const struct lf_reader *reader, uint32_t chunk,
+const struct lf_slot_facts *lf_reader_slot(const struct lf_reader *reader, uint32_t chunk,
                                           uint32_t index)
 {
 	if (chunk >= reader->chunks || index >= reader->chunk[chunk].slots)
@@ -110,24 +84,24 @@ static const struct slot_facts *find_slot(const struct lf_reader *reader, uint32
 
 const struct lf_id *lf_reader_id(const struct lf_reader *reader, uint32_t chunk, uint32_t index)
 {
-	const struct slot_facts *slot = find_slot(reader, chunk, index);
+	const struct lf_slot_facts *slot = lf_reader_slot(reader, chunk, index);
 
 	return slot ? &slot->id : NULL;
 }
 
 uint64_t lf_reader_first_seen_ms(const struct lf_reader *reader, uint32_t chunk, uint32_t index)
 {
-	const struct slot_facts *slot = find_slot(reader, chunk, index);
+	const struct lf_slot_facts *slot = lf_reader_slot(reader, chunk, index);
 
 	return slot ? slot->first_seen_ms : 0;
 }
 
-static int bad(const char *reason, struct lf_error *err)
+int lf_reader_bad(const char *reason, struct lf_error *err)
 {
 	return lf_fail(err, -EBADMSG, "%s", reason);
 }
 
-static int read_exactly(const struct lf_reader *reader, void *out, size_t bytes, off_t offset,
+int lf_reader_exactly(const struct lf_reader *reader, void *out, size_t bytes, off_t offset,
                         struct lf_error *err)
 {
 	for (size_t done = 0; done < bytes;) {
@@ -139,7 +113,7 @@ static int read_exactly(const struct lf_reader *reader, void *out, size_t bytes,
 		if (got < 0)
 			return lf_fail(err, -errno, "it cannot be read: %s", strerror(errno));
 		if (got == 0)
-			return bad("it was cut off", err);
+			return lf_reader_bad("it was cut off", err);
 		done += (size_t)got;
 	}
 	return 0;
@@ -154,18 +128,18 @@ static int check_file(struct lf_reader *reader, struct lf_error *err)
 	if (fstat(reader->fd, &st) < 0)
 		return lf_fail(err, -errno, "it cannot be examined: %s", strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return bad("it is not a regular file", err);
+		return lf_reader_bad("it is not a regular file", err);
 	if (reader->owner == LF_READER_OURS && st.st_uid != geteuid() && geteuid() != 0)
-		return bad("it belongs to another user", err);
+		return lf_reader_bad("it belongs to another user", err);
 	/* A link to somebody else's segment would count it a second time. */
 	if (reader->owner == LF_READER_ANYBODY && st.st_nlink > 1)
-		return bad("the file has other names", err);
+		return lf_reader_bad("the file has other names", err);
 	if (reader->known && st.st_uid != reader->st.st_uid)
-		return bad("its owner changed", err);
+		return lf_reader_bad("its owner changed", err);
 	if (reader->known && (st.st_dev != reader->st.st_dev || st.st_ino != reader->st.st_ino))
-		return bad("it was replaced by another file", err);
+		return lf_reader_bad("it was replaced by another file", err);
 	if (st.st_size > (off_t)LF_CHUNKS_MAX * LF_CHUNK_BYTES)
-		return bad("it is larger than a segment can be", err);
+		return lf_reader_bad("it is larger than a segment can be", err);
 	reader->st = st;
 	reader->known = true;
 	return 0;
@@ -177,9 +151,9 @@ static int open_file(struct lf_reader *reader, int dirfd, struct lf_error *err)
 	int fd = openat(dirfd, reader->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0 && errno == ELOOP)
-		return bad("it is a symbolic link", err);
+		return lf_reader_bad("it is a symbolic link", err);
 	if (fd < 0 && errno == ENXIO)
-		return bad("it is not a regular file", err); /* a socket cannot be opened at all */
+		return lf_reader_bad("it is not a regular file", err); /* a socket cannot be opened at all */
 	if (fd < 0)
 		return lf_fail(err, -errno, "it cannot be opened: %s", strerror(errno));
 	lf_reader_rest(reader);
@@ -206,11 +180,11 @@ static int check_header(const struct lf_segment *header, struct lf_error *err)
 		return lf_fail(err, -EBADMSG, "its layout is number %u, this program knows %d",
 		               header->layout, LF_SEGMENT_LAYOUT);
 	if (header->chunk_bytes != LF_CHUNK_BYTES)
-		return bad("its chunks have another size", err);
+		return lf_reader_bad("its chunks have another size", err);
 	if (header->chunks == 0 || header->chunks > LF_CHUNKS_MAX)
-		return bad("its number of chunks is impossible", err);
+		return lf_reader_bad("its number of chunks is impossible", err);
 	if (!is_namespace(header->namespace, sizeof(header->namespace)))
-		return bad("its namespace is not a valid name", err);
+		return lf_reader_bad("its namespace is not a valid name", err);
 	return 0;
 }
 
@@ -222,13 +196,13 @@ static int read_magic(const struct lf_reader *reader, struct lf_error *err)
 
 	if (reader->header.magic == LF_SEGMENT_MAGIC)
 		return 0;
-	rc = read_exactly(reader, &magic, sizeof(magic), offsetof(struct lf_segment, magic), err);
+	rc = lf_reader_exactly(reader, &magic, sizeof(magic), offsetof(struct lf_segment, magic), err);
 	if (rc < 0)
 		return rc;
 	if (magic == 0)
 		return -EAGAIN;
 	if (magic != LF_SEGMENT_MAGIC)
-		return bad("it does not begin like a segment", err);
+		return lf_reader_bad("it does not begin like a segment", err);
 	/* Pairs with the owner's release of the magic: the rest is read after it. */
 	atomic_thread_fence(memory_order_acquire);
 	return 0;
@@ -243,9 +217,9 @@ static int read_header(struct lf_reader *reader, struct lf_error *err)
 		return -EAGAIN;
 	rc = read_magic(reader, err);
 	if (rc == 0)
-		rc = read_exactly(reader, &header, sizeof(header), 0, err);
+		rc = lf_reader_exactly(reader, &header, sizeof(header), 0, err);
 	if (rc == 0 && header.magic != LF_SEGMENT_MAGIC)
-		rc = bad("its header was wiped out", err);
+		rc = lf_reader_bad("its header was wiped out", err);
 	if (rc == 0)
 		rc = check_header(&header, err);
 	if (rc < 0)
@@ -255,18 +229,18 @@ static int read_header(struct lf_reader *reader, struct lf_error *err)
 	if ((off_t)header.chunks * LF_CHUNK_BYTES > reader->st.st_size)
 		rc = check_file(reader, err);
 	if (rc == 0 && (off_t)header.chunks * LF_CHUNK_BYTES > reader->st.st_size)
-		rc = bad("it is shorter than its chunks", err);
+		rc = lf_reader_bad("it is shorter than its chunks", err);
 	if (rc == 0 && header.chunks < reader->chunks)
-		rc = bad("it has fewer chunks than before", err);
+		rc = lf_reader_bad("it has fewer chunks than before", err);
 	return rc;
 }
 
 /* ---- Text ---- */
 
-static int read_used(const struct lf_reader *reader, uint32_t chunk, uint64_t *used,
+int lf_reader_used(const struct lf_reader *reader, uint32_t chunk, uint64_t *used,
                      struct lf_error *err)
 {
-	int rc = read_exactly(reader, used, sizeof(*used),
+	int rc = lf_reader_exactly(reader, used, sizeof(*used),
 	                      (off_t)chunk * LF_CHUNK_BYTES + (off_t)offsetof(struct lf_chunk, used),
 	                      err);
 	uint64_t all;
@@ -275,85 +249,18 @@ static int read_used(const struct lf_reader *reader, uint32_t chunk, uint64_t *u
 		return rc;
 	all = lf_chunk_first_slot(chunk) + (uint64_t)lf_chunk_used_text(*used) +
 	      (uint64_t)lf_chunk_used_slots(*used) * sizeof(struct lf_slot);
-	return all > LF_CHUNK_BYTES ? bad("a chunk is fuller than it can be", err) : 0;
-}
-
-/* Whether `bytes` bytes at `ref` lie in what its chunk has handed out for text by now. */
-static int check_ref(const struct lf_reader *reader, lf_ref ref, size_t bytes, struct lf_error *err)
-{
-	uint32_t chunk = ref / LF_CHUNK_BYTES, offset = ref % LF_CHUNK_BYTES;
-	uint64_t used;
-	int rc;
-
-	if (ref == 0 || ref % 2 || chunk >= reader->header.chunks)
-		return bad("a reference points outside of it", err);
-	rc = read_used(reader, chunk, &used, err);
-	if (rc < 0)
-		return rc;
-	if (offset < LF_CHUNK_BYTES - lf_chunk_used_text(used) || offset + bytes > LF_CHUNK_BYTES)
-		return bad("a reference does not point at text", err);
-	return 0;
-}
-
-/* Copies a string of at most `max` bytes to *room and moves *room behind it. */
-static int read_string(const struct lf_reader *reader, lf_ref ref, size_t max, char **room,
-                       struct lf_text *out, struct lf_error *err)
-{
-	uint16_t len;
-	int rc = check_ref(reader, ref, sizeof(len), err);
-
-	if (rc == 0)
-		rc = read_exactly(reader, &len, sizeof(len), ref, err);
-	if (rc < 0)
-		return rc;
-	if (len > max || ref % LF_CHUNK_BYTES + sizeof(len) + len > LF_CHUNK_BYTES)
-		return bad("a text is longer than it can be", err);
-	rc = read_exactly(reader, *room, len, (off_t)ref + (off_t)sizeof(len), err);
-	if (rc < 0)
-		return rc;
-	*out = (struct lf_text){ *room, len };
-	*room += len;
-	return lf_utf8_is_clean(*out) ? 0 : bad("a text is not valid UTF-8", err);
-}
-
-static int read_entry(const struct lf_reader *reader, const struct slot_facts *slot,
-                      struct lf_reader_entry *out, struct lf_error *err)
-{
-	char *room = out->room;
-	int rc = read_string(reader, slot->method, LF_METHOD_MAX, &room, &out->identity.method, err);
-
-	if (rc == 0)
-		rc = read_string(reader, slot->template, LF_TEMPLATE_MAX, &room,
-		                 &out->identity.template, err);
-	if (rc == 0)
-		rc = read_string(reader, slot->frame, LF_FRAME_MAX, &room, &out->identity.frame, err);
-	if (rc < 0)
-		return rc;
-	if (slot->kind >= LF_KIND_COUNT)
-		return bad("an entry is of no known kind", err);
-	out->kind = (enum lf_kind)slot->kind;
-	out->first_seen_ms = slot->first_seen_ms;
-	lf_entry_id(&out->identity, &out->id);
-	return 0;
-}
-
-int lf_reader_entry(struct lf_reader *reader, uint32_t chunk, uint32_t index,
-                    struct lf_reader_entry *out, struct lf_error *err)
-{
-	const struct slot_facts *slot = find_slot(reader, chunk, index);
-
-	return slot ? read_entry(reader, slot, out, err) : bad("there is no such entry", err);
+	return all > LF_CHUNK_BYTES ? lf_reader_bad("a chunk is fuller than it can be", err) : 0;
 }
 
 /* ---- Slots ---- */
 
 static int reserve_facts(struct lf_reader *reader, uint32_t chunk, uint32_t slots)
 {
-	struct slot_facts *grown;
-	struct chunk_facts *at;
+	struct lf_slot_facts *grown;
+	struct lf_chunk_facts *at;
 
 	if (chunk >= reader->chunks) {
-		struct chunk_facts *more = realloc(reader->chunk, (chunk + 1) * sizeof(*more));
+		struct lf_chunk_facts *more = realloc(reader->chunk, (chunk + 1) * sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
@@ -378,7 +285,7 @@ static const struct lf_slot *slot_in(const char *bytes, uint32_t chunk, uint32_t
 	return (const struct lf_slot *)(bytes + lf_chunk_first_slot(chunk)) + index;
 }
 
-static int learn_slot(struct lf_reader *reader, const struct lf_slot *seen, struct slot_facts *slot,
+static int learn_slot(struct lf_reader *reader, const struct lf_slot *seen, struct lf_slot_facts *slot,
                       struct lf_error *err)
 {
 	struct lf_reader_entry entry;
@@ -387,9 +294,11 @@ static int learn_slot(struct lf_reader *reader, const struct lf_slot *seen, stru
 	slot->method = seen->method;
 	slot->template = seen->template;
 	slot->frame = seen->frame;
+	slot->source = seen->source;
+	slot->source_at = seen->source_at;
 	slot->kind = seen->kind;
 	slot->first_seen_ms = seen->first_seen_ms;
-	rc = read_entry(reader, slot, &entry, err);
+	rc = lf_reader_texts(reader, slot, &entry, err);
 	if (rc < 0)
 		return rc;
 	slot->id = entry.id;
@@ -402,7 +311,7 @@ static int learn_slot(struct lf_reader *reader, const struct lf_slot *seen, stru
 static int learn_slots(struct lf_reader *reader, uint32_t chunk, const char *first,
                        const char *second, struct lf_error *err)
 {
-	struct chunk_facts *at = &reader->chunk[chunk];
+	struct lf_chunk_facts *at = &reader->chunk[chunk];
 
 	for (uint32_t i = 0; i < at->slots; i++) {
 		int rc;
@@ -418,7 +327,7 @@ static int learn_slots(struct lf_reader *reader, uint32_t chunk, const char *fir
 
 static bool has_new_slots(const struct lf_reader *reader, uint32_t chunk, const char *bytes)
 {
-	const struct chunk_facts *at = &reader->chunk[chunk];
+	const struct lf_chunk_facts *at = &reader->chunk[chunk];
 
 	for (uint32_t i = 0; i < at->slots; i++)
 		if (!at->slot[i].ready && slot_in(bytes, chunk, i)->state == LF_SLOT_READY)
@@ -428,7 +337,7 @@ static bool has_new_slots(const struct lf_reader *reader, uint32_t chunk, const 
 
 static void take_counts(struct lf_reader *reader, uint32_t chunk, const char *bytes)
 {
-	const struct chunk_facts *at = &reader->chunk[chunk];
+	const struct lf_chunk_facts *at = &reader->chunk[chunk];
 
 	for (uint32_t i = 0; i < at->slots; i++)
 		if (at->slot[i].ready)
@@ -442,18 +351,18 @@ static int read_chunk(struct lf_reader *reader, uint32_t chunk, struct lf_error 
 	uint32_t slots;
 	size_t bytes;
 	uint64_t used;
-	int rc = read_used(reader, chunk, &used, err);
+	int rc = lf_reader_used(reader, chunk, &used, err);
 
 	if (rc < 0)
 		return rc;
 	slots = lf_chunk_used_slots(used);
 	if (chunk < reader->chunks && slots < reader->chunk[chunk].slots)
-		return bad("a chunk has fewer entries than before", err);
+		return lf_reader_bad("a chunk has fewer entries than before", err);
 	bytes = lf_chunk_first_slot(chunk) + slots * sizeof(struct lf_slot);
 	if (reserve_facts(reader, chunk, slots) < 0 ||
 	    lf_counters_reserve(&reader->counters, chunk, slots) < 0)
 		return lf_fail(err, -ENOMEM, "there is no memory to read it");
-	rc = read_exactly(reader, first, bytes, (off_t)chunk * LF_CHUNK_BYTES, err);
+	rc = lf_reader_exactly(reader, first, bytes, (off_t)chunk * LF_CHUNK_BYTES, err);
 	if (rc < 0 || !has_new_slots(reader, chunk, first)) {
 		if (rc == 0)
 			take_counts(reader, chunk, first);
@@ -461,7 +370,7 @@ static int read_chunk(struct lf_reader *reader, uint32_t chunk, struct lf_error 
 	}
 	/* Pairs with the owner's release of READY: what is read from here on was written before. */
 	atomic_thread_fence(memory_order_acquire);
-	rc = read_exactly(reader, second, bytes, (off_t)chunk * LF_CHUNK_BYTES, err);
+	rc = lf_reader_exactly(reader, second, bytes, (off_t)chunk * LF_CHUNK_BYTES, err);
 	if (rc == 0)
 		rc = learn_slots(reader, chunk, first, second, err);
 	if (rc == 0)
@@ -482,43 +391,4 @@ int lf_reader_read(struct lf_reader *reader, int dirfd, uint64_t now_ms, struct 
 		rc = read_chunk(reader, c, err);
 	reader->counters.taken_ms = now_ms;
 	return rc;
-}
-
-/* ---- Tails ---- */
-
-int lf_reader_tail(struct lf_reader *reader, unsigned i, struct lf_reader_tail *out,
-                   struct lf_error *err)
-{
-	lf_ref ref = atomic_load_explicit(&reader->header.tails[i], memory_order_relaxed);
-	struct lf_tail tail;
-	char *room = out->room;
-	uint32_t state;
-	int rc;
-
-	if (ref == 0)
-		return 0;
-	rc = check_ref(reader, ref, sizeof(tail), err);
-	if (rc == 0)
-		rc = read_exactly(reader, &tail, sizeof(tail), ref, err);
-	if (rc < 0)
-		return rc;
-	state = atomic_load_explicit(&tail.state, memory_order_relaxed);
-	if (!(state & LF_TAIL_BEGUN) || (state & LF_TAIL_COUNTED))
-		return 0;
-	if (lf_tail_outcome(state) >= LF_OUTCOME_COUNT)
-		return bad("an unfinished line has an outcome that there is none of", err);
-	out->outcome = (enum lf_outcome)lf_tail_outcome(state);
-	out->overflow = tail.method == 0;
-	if (out->overflow)
-		return 1;
-	if ((state & LF_TAIL_LEN) > LF_TAIL_BYTES)
-		return bad("an unfinished line is longer than it can be", err);
-	rc = read_string(reader, tail.method, LF_METHOD_MAX, &room, &out->method, err);
-	if (rc == 0)
-		rc = read_string(reader, tail.frame, LF_FRAME_MAX, &room, &out->frame, err);
-	if (rc < 0)
-		return rc;
-	memcpy(out->bytes, tail.bytes, state & LF_TAIL_LEN);
-	out->line = (struct lf_text){ out->bytes, state & LF_TAIL_LEN };
-	return 1;
 }

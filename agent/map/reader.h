@@ -77,6 +77,19 @@ LF_MUST_CHECK int lf_reader_entry(struct lf_reader *reader, uint32_t chunk, uint
 
 uint64_t lf_reader_first_seen_ms(const struct lf_reader *reader, uint32_t chunk, uint32_t index);
 
+/* Where the first call of an entry stands, as its process says. */
+struct lf_reader_source {
+	const char *build_id; /* lower-case hex; NULL: `path` is a file of source */
+	const char *path;     /* of the module, absolute; UTF-8 as all texts */
+	uint32_t at;          /* address in the module's file, or line */
+	char room[LF_SOURCE_MAX + 1];
+};
+
+/* 1: *out says it; 0: that is not known, or nothing is to be made of it (a module without a build id may be
+ * another one by now); -EBADMSG as in lf_reader_read().  The file must be open. */
+LF_MUST_CHECK int lf_reader_source(struct lf_reader *reader, uint32_t chunk, uint32_t index,
+                                   struct lf_reader_source *out, struct lf_error *err);
+
 /* The unfinished line of a stream whose owner is dead. */
 struct lf_reader_tail {
 	struct lf_text method, frame, line; /* the line: any bytes */

@@ -1,5 +1,6 @@
 #include "agent/map/verbatim.h"
 
+#include "agent/map/source.h"
 #include "hashing/utf8.h"
 
 struct lf_scratch *lf_scratches_take(struct lf_scratches *scratches)
@@ -29,8 +30,13 @@ struct lf_slot *lf_map_find_or_add(struct lf_map *map, const struct lf_map_key *
                                    enum lf_kind kind, uint32_t fixed_len)
 {
 	struct lf_slot *slot = lf_map_find(map, key);
+	struct lf_map_key complete;
 
-	return slot ? slot : lf_map_add(map, key, kind, fixed_len);
+	if (slot)
+		return slot;
+	complete = *key;
+	lf_source_find(map, &complete);
+	return lf_map_add(map, &complete, kind, fixed_len);
 }
 
 struct lf_slot *lf_map_verbatim(struct lf_map *map, struct lf_scratches *scratches,

@@ -44,6 +44,15 @@ enum lf_sql {
 	LF_SQL_EACH_NAMESPACE,
 	LF_SQL_GET_TIER,
 	LF_SQL_PUT_TIER,
+	LF_SQL_NOTE_SITE,
+	LF_SQL_GET_SITE,
+	LF_SQL_NEXT_SITE,
+	LF_SQL_EACH_SITE,
+	LF_SQL_FOUND_SITE,
+	LF_SQL_TRIED_SITE,
+	LF_SQL_DROP_SITES,
+	LF_SQL_DROP_SITE,
+	LF_SQL_SET_SOURCE,
 	LF_SQL_PUT_SEGMENT,
 	LF_SQL_DROP_SEGMENT,
 	LF_SQL_EACH_SEGMENT,
@@ -62,7 +71,7 @@ struct lf_store {
 	bool read_only;
 	bool created; /* the schema was made by lf_store_open() */
 	bool minted;
-	bool old_schema; /* read-only, and made before there were shares */
+	int64_t schema; /* less than LF_STORE_SCHEMA: read-only, and older than shares (2), sites (3) */
 	uint64_t sequence; /* that the transaction will have; valid while it lasts */
 	char uuid[LF_UUID_CHARS + 1]; /* the incarnation, as this connection last knew it */
 	int mark_fd; /* -1: there is no note of how far the store was */
@@ -77,7 +86,7 @@ struct lf_store {
 
 extern const char lf_store_schema_sql[];
 extern const char lf_store_tally_sql[];
-extern const char lf_store_migrate_sql[]; /* from schema 1 */
+extern const char lf_store_migrate_1_sql[], lf_store_migrate_2_sql[]; /* from this schema to the next */
 
 /* The columns of a row of entries `e`, in the order that lf_store_read_row() takes them: identity and
  * numbers name the tables that they come from. */

@@ -11,9 +11,10 @@
  *   shares        what other incarnations counted (of this file's past, imported ones), which is in the
  *                 entries' counts too: what is left of those, the present incarnation counted
  *   tiers         how far each tier was told
+ *   sites         where entries are printed from whose source is not known
  *
- * A store of schema 1 is brought up to date in place when it is opened to be written; to read, it is
- * taken as it is, and has no changes to tell.
+ * A store of schema 1 or 2 is brought up to date in place when it is opened to be written; to read, it is
+ * taken as it is: of schema 1 it has no changes to tell.
  *
  * WAL with synchronous=FULL: what was committed survives a power loss.  Several processes may have
  * one store open; each write waits for the others for at most LF_STORE_PATIENCE_MS (-EBUSY).
@@ -27,6 +28,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "logfold/entry.h"
 #include "logfold/error.h"
@@ -37,7 +39,7 @@ struct lf_store;
 #define LF_STORE_MEMORY ":memory:"
 
 enum {
-	LF_STORE_SCHEMA = 2,
+	LF_STORE_SCHEMA = 3,
 	LF_STORE_PATIENCE_MS = 5000,
 };
 
@@ -270,6 +272,49 @@ LF_MUST_CHECK int lf_store_merge(struct lf_store *store, const struct lf_entry *
 LF_MUST_CHECK int lf_store_shares(struct lf_store *store, struct lf_text namespace,
                                   struct lf_text hash, struct lf_share **out, size_t *count,
                                   struct lf_error *err);
+
+/* ---- Where entries are printed from (agent/core/sources.c) ---- */
+
+/* A place in a program.  The store is anybody's to write to: what is read from it is no more than a claim. */
+struct lf_site {
+	uid_t uid; /* whose process it was */
+	const char *module, *build_id; /* the file, absolute; its build id in hex */
+	uint32_t address; /* in the module's file */
+};
+
+struct lf_source {
+	struct lf_text file;
+	int64_t line; /* 0: not known */
+};
+
+/* Keeps it for an entry whose source is not known.  Inside lf_store_begin() and _commit(), as the next two. */
+LF_MUST_CHECK int lf_store_note_site(struct lf_store *store, const char *namespace,
+                                     const char *hash, const struct lf_site *site,
+                                     struct lf_error *err);
+
+/* The entry's source, for good, where it has none. */
+LF_MUST_CHECK int lf_store_set_source(struct lf_store *store, const char *namespace,
+                                      const char *hash, const struct lf_source *source,
+                                      struct lf_error *err);
+
+/* The same for entries that are printed there, at most LF_STORE_SETTLED of them: the others stay among those
+ * that have not been tried.  Where nothing was found, it is not to be looked for again, unless the program
+ * changes. */
+enum { LF_STORE_SETTLED = 1024 };
+LF_MUST_CHECK int lf_store_settle_site(struct lf_store *store, const struct lf_site *site,
+                                       const struct lf_source *source, struct lf_error *err);
+
+/* Calls `each` with the places in one module that have not been tried, at most `limit`: of a user behind
+ * `*uid`, or, where there is none, of the first.  *uid becomes that user; -1 asks for the first.  Returns how
+ * many there were. */
+LF_MUST_CHECK int lf_store_next_sites(struct lf_store *store, int64_t *uid, unsigned limit,
+                                      void (*each)(void *arg, const struct lf_site *site), void *arg,
+                                      struct lf_error *err);
+
+/* The place of an entry, tried or not.  1: `each` was called; 0: none is known. */
+LF_MUST_CHECK int lf_store_site(struct lf_store *store, const char *namespace, const char *hash,
+                                void (*each)(void *arg, const struct lf_site *site), void *arg,
+                                struct lf_error *err);
 
 /* ---- Watermarks ---- */
 

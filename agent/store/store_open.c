@@ -165,7 +165,7 @@ static int check_schema(struct lf_store *store, struct lf_error *err)
 		return lf_fail(err, -ENOTSUP, "store '%s' was made by a newer logfold (schema %lld, this one "
 					      "knows %d): update logfold, or name another with --store",
 			       store->path, (long long)version, LF_STORE_SCHEMA);
-	store->old_schema = version < LF_STORE_SCHEMA;
+	store->schema = version;
 	return 1;
 }
 
@@ -197,8 +197,10 @@ static int migrate_schema(struct lf_store *store, struct lf_error *err)
 		return rc;
 	/* Another program may have been faster. */
 	rc = read_schema(store, &application, &version, &tables, err);
+	if (rc == 0 && version < 2)
+		rc = execute(store, lf_store_migrate_1_sql, err);
 	if (rc == 0 && version < LF_STORE_SCHEMA)
-		rc = execute(store, lf_store_migrate_sql, err);
+		rc = execute(store, lf_store_migrate_2_sql, err);
 	if (rc == 0)
 		rc = lf_store_do(store, LF_SQL_COMMIT, err);
 	if (rc < 0)
@@ -216,8 +218,10 @@ static int prepare_schema(struct lf_store *store, struct lf_error *err)
 		return lf_fail(err, -ENOENT, "store '%s' is empty: `logfold run` fills it", store->path);
 	if (rc == 0)
 		rc = create_schema(store, err);
-	else if (rc > 0 && store->old_schema && !store->read_only)
+	else if (rc > 0 && store->schema < LF_STORE_SCHEMA && !store->read_only)
 		rc = migrate_schema(store, err);
+	if (rc >= 0 && !store->read_only)
+		store->schema = LF_STORE_SCHEMA;
 	return rc < 0 ? rc : 0;
 }
 

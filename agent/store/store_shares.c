@@ -92,7 +92,7 @@ int lf_store_list_shares(struct lf_store *store, const struct lf_entry *entry, c
 	uint64_t rest[LF_OUTCOME_COUNT];
 	int code = SQLITE_DONE, rc = 0;
 
-	if (!statement && !store->old_schema)
+	if (!statement && store->schema >= 2)
 		return lf_store_fail(store, err, "used");
 	list->count = 0;
 	memcpy(rest, entry->counts, sizeof(rest));

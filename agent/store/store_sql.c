@@ -26,8 +26,22 @@
 	" name TEXT NOT NULL PRIMARY KEY,"                                                    \
 	" incarnation TEXT NOT NULL,"                                                         \
 	" epoch TEXT NOT NULL,"                                                               \
-	" sequence INTEGER NOT NULL) WITHOUT ROWID;"                                          \
-	"PRAGMA user_version = 2;"
+	" sequence INTEGER NOT NULL) WITHOUT ROWID;"
+
+/* What came with schema 3. */
+#define SITES_SQL                                                                             \
+	/* Where entries without a source are printed from, until somebody has found the line. */ \
+	"CREATE TABLE sites ("                                                                \
+	" namespace TEXT NOT NULL,"                                                           \
+	" hash TEXT NOT NULL,"                                                                \
+	" uid INTEGER NOT NULL," /* whose process said so */                                  \
+	" module TEXT NOT NULL,"                                                              \
+	" buildId TEXT NOT NULL,"                                                             \
+	" address INTEGER NOT NULL,"                                                          \
+	" tried INTEGER NOT NULL DEFAULT 0,"                                                  \
+	" PRIMARY KEY (namespace, hash)) WITHOUT ROWID;"                                      \
+	"CREATE INDEX sitesUntried ON sites (uid, module, buildId, address) WHERE tried = 0;" \
+	"PRAGMA user_version = 3;"
 
 /* The application id is "LGFD"; it tells our file from any other SQLite database. */
 const char lf_store_schema_sql[] =
@@ -77,17 +91,19 @@ const char lf_store_schema_sql[] =
 	"INSERT INTO meta VALUES ('drainSequence', 0), ('incarnation', ''), ('machine', ''),"
 	" ('dev', 0), ('ino', 0);"
 	"PRAGMA application_id = 0x4c474644;"
-	TIERS_SQL;
+	TIERS_SQL SITES_SQL;
 
 /* Every entry changed, as no tier was told of any.  The sequence itself stays: a copy of the file that
  * counted it up here would claim commits that are another's. */
-const char lf_store_migrate_sql[] =
+const char lf_store_migrate_1_sql[] =
 	"ALTER TABLE entries ADD COLUMN " CHANGED ";"
 	"ALTER TABLE entries ADD COLUMN " FLAGS_CHANGED ";"
 	"UPDATE entries SET changed = max(1, (SELECT value FROM meta WHERE key = 'drainSequence'));"
 	"UPDATE entries SET flagsChanged = changed WHERE flagsVersion > 0 OR enabled = 0"
 	" OR persistToCache = 0 OR persistToDb = 0 OR tags <> '[]' OR policy IS NOT NULL;"
 	TIERS_SQL;
+
+const char lf_store_migrate_2_sql[] = SITES_SQL;
 
 /* What this connection added, for the summary of one run.  It holds its own texts, so that it
  * outlives a store that is replaced while the run goes on. */
@@ -112,6 +128,11 @@ const char lf_store_tally_sql[] =
 #define OF_ENTRY " WHERE namespace = ?1 AND hash = ?2"
 #define COUNTS "countPassed, countMuted, countSampled, countLimited, countFolded"
 #define CHANGE "SELECT " LF_STORE_COLUMNS ", e.changed, e.flagsChanged, e.rowid FROM entries e"
+
+/* The entries at one place that has not been tried; the same ones as long as nothing of them changes. */
+#define AT_SITE                                                                                  \
+	"(namespace, hash) IN (SELECT namespace, hash FROM sites WHERE tried = 0 AND uid = ?1"   \
+	" AND module = ?2 AND buildId = ?3 AND address = ?4 ORDER BY namespace, hash LIMIT ?5)"
 
 /* What of an entry is nobody's share: less than nothing only where another program wrote. */
 #define REST(column) "max(0, e." column " - ifnull(s." column ", 0))"
@@ -233,6 +254,23 @@ static const char *const texts[LF_SQL_COUNT] = {
 	[LF_SQL_PUT_TIER] = "INSERT INTO tiers SELECT ?1, value, ?2, ?3 FROM meta"
 			    " WHERE key = 'incarnation' ON CONFLICT (name) DO UPDATE"
 			    " SET incarnation = excluded.incarnation, epoch = ?2, sequence = ?3",
+	/* What was tried in vain is tried again when the program has become another one. */
+	[LF_SQL_NOTE_SITE] = "INSERT INTO sites SELECT ?1, ?2, ?3, ?4, ?5, ?6, 0 WHERE EXISTS (SELECT 1"
+			     " FROM entries" OF_ENTRY " AND sourceFile IS NULL) ON CONFLICT DO UPDATE"
+			     " SET uid = ?3, module = ?4, buildId = ?5, address = ?6, tried = 0"
+			     " WHERE module <> ?4 OR buildId <> ?5",
+	[LF_SQL_GET_SITE] = "SELECT uid, module, buildId, address FROM sites" OF_ENTRY,
+	[LF_SQL_NEXT_SITE] = "SELECT uid, module, buildId FROM sites WHERE tried = 0 AND uid > ?1"
+			     " ORDER BY uid LIMIT 1",
+	[LF_SQL_EACH_SITE] = "SELECT DISTINCT address FROM sites WHERE tried = 0 AND uid = ?1"
+			     " AND module = ?2 AND buildId = ?3 LIMIT ?4",
+	[LF_SQL_FOUND_SITE] = "UPDATE entries SET sourceFile = ?6, sourceLine = ?7, changed = ?8 WHERE"
+			      " sourceFile IS NULL AND " AT_SITE,
+	[LF_SQL_TRIED_SITE] = "UPDATE sites SET tried = 1 WHERE " AT_SITE,
+	[LF_SQL_DROP_SITES] = "DELETE FROM sites WHERE " AT_SITE,
+	[LF_SQL_DROP_SITE] = "DELETE FROM sites" OF_ENTRY,
+	[LF_SQL_SET_SOURCE] = "UPDATE entries SET sourceFile = ?3, sourceLine = ?4, changed = ?5" OF_ENTRY
+			      " AND sourceFile IS NULL",
 	[LF_SQL_PUT_SEGMENT] = "INSERT INTO segments VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name)"
 			       " DO UPDATE SET directory = ?2, watermark = ?3, retired = ?4",
 	[LF_SQL_DROP_SEGMENT] = "DELETE FROM segments WHERE name = ?1",

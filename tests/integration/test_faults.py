@@ -193,7 +193,7 @@ class TestFullDisk:
 
     def test_a_full_disk_under_the_store_keeps_the_counts_until_there_is_room(self, logfold, disk,
                                                                              inside):
-        state = inside("300k")
+        state = inside("400k")
         store = str(state.place / "entries.db")
         assert run(logfold, *HOST, arguments=("--store", store))[0] == SAYS
         state.fill(leave=36_000)

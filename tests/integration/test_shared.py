@@ -81,6 +81,7 @@ def host(logfold, preload, build):
     # Where the build lies, other users may not come.
     for name, file in (("binary", logfold.binary), ("preload", preload)):
         setattr(self, name, pathlib.Path(shutil.copy(file, self.folder)))
+    shutil.copy(logfold.binary.with_name("logfold-locate"), self.folder)
     daemon = self.home(DAEMON)
     daemon.chmod(0o755)
     self.agent = Agent(self.binary, daemon, logfold.environment(), uid=DAEMON, users="all")

@@ -96,7 +96,7 @@ Test(store, the_columns_have_the_names_that_the_entry_has_everywhere)
 	           "persistToDb tags firstSeenAt lastSeenAt countTotal countPassed countMuted "
 	           "countSampled countLimited countFolded sourceFile sourceLine family policy "
 	           "flagsVersion flagsWriter changed flagsChanged");
-	expect_sql("PRAGMA user_version", "2");
+	expect_sql("PRAGMA user_version", "3");
 	expect_sql("PRAGMA journal_mode", "wal");
 }
 
@@ -324,7 +324,7 @@ Test(store_open, a_newer_schema_asks_for_a_newer_logfold)
 	char out[8];
 
 	cr_assert_eq(try_open(path(), LF_STORE_WRITE), 0);
-	ask_sqlite("PRAGMA user_version = 3", out, sizeof(out));
+	ask_sqlite("PRAGMA user_version = 4", out, sizeof(out));
 	cr_assert_eq(try_open(path(), LF_STORE_WRITE), -ENOTSUP);
 	cr_assert_not_null(strstr(why.text, "newer"), "%s", why.text);
 	cr_assert_eq(try_open(path(), LF_STORE_READ_ONLY), -ENOTSUP);

@@ -294,7 +294,7 @@ Test(store_of_schema_1, it_is_brought_up_to_date_in_place_and_keeps_everything)
 	struct told told;
 
 	store = fixture_store(stored_at());
-	expect_stored("PRAGMA user_version", "2");
+	expect_stored("PRAGMA user_version", "3");
 	expect_stored("SELECT group_concat(name, ' ') FROM pragma_table_xinfo('entries')",
 	              "namespace hash method messageTemplate templateKind topFrame enabled persistToCache "
 	              "persistToDb tags firstSeenAt lastSeenAt countTotal countPassed countMuted "
