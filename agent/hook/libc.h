@@ -113,6 +113,7 @@ LF_REAL_VERSIONED_CALLS(LF_DECLARE_REAL)
 #define lf_real___close lf_real_close
 #define lf_real___fcntl lf_real_fcntl
 #define lf_real__IO_fclose lf_real_fclose
+#define lf_real__IO_fflush lf_real_fflush
 
 /* Idempotent; any thread may run it, even two at once. */
 void lf_libc_resolve(void);

@@ -1,13 +1,23 @@
 /* Calls that say what a number means, behind a text of the program: perror, psignal; and assert. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 
 #include "agent/hook/said.h"
+#include "hashing/sys.h"
 
 #define CALLER __builtin_return_address(0)
 
-/* perror and herror leave the stream's orientation alone. */
 enum { ORIENTS = 1, RETURNS = 2 };
+
+/* perror leaves a stream without orientation alone, and prints to a stream of its own on a copy of the
+ * fd; but that it opens to read, too, and where it cannot, it prints to stderr after all. */
+static unsigned perror_orients(void)
+{
+	int flags = lf_sys_fcntl(lf_console_fd_of(stderr), F_GETFL, 0);
+
+	return flags >= 0 && (flags & O_ACCMODE) != O_RDWR ? ORIENTS : 0;
+}
 
 /* What comes before the real call. */
 static bool begin(struct lf_said *said, const void *ret, enum lf_method method, const char *text,
@@ -25,18 +35,19 @@ static bool begin(struct lf_said *said, const void *ret, enum lf_method method, 
 	return lf_said(said);
 }
 
-#define LF_STUB_perror(symbol, method) \
+#define DEFINE_MEANING(symbol, method, how) \
 	LF_EXPORT void symbol(const char *text); \
 	void symbol(const char *text) \
 	{ \
 		struct lf_said said; \
 \
-		if (begin(&said, CALLER, LF_METHOD_##method, text, RETURNS)) \
+		if (begin(&said, CALLER, LF_METHOD_##method, text, how)) \
 			return; \
 		lf_real_##symbol(text); \
 		lf_said_end(&said); \
 	}
-#define LF_STUB_herror LF_STUB_perror
+#define LF_STUB_perror(symbol, method) DEFINE_MEANING(symbol, method, RETURNS | perror_orients())
+#define LF_STUB_herror(symbol, method) DEFINE_MEANING(symbol, method, RETURNS)
 
 #define LF_STUB_psignal(symbol, method) \
 	LF_EXPORT void symbol(int number, const char *text); \
