@@ -87,7 +87,7 @@ SAID = collections.Counter({
     ("fwrite", "my own name, "): 1, ("syslog.err", "logged %d: %m"): 1,
     ("syslog.info", "logged and checked %d"): 1, ("vsyslog.warning", "vlogged %d"): 1,
     ("vsyslog.debug", "vlogged and checked %d"): 1, ("syslog.alert", "carried to the log"): 1,
-    ("putw", "kok"): 1, ("fwrite", "at exit"): 7,
+    ("error", "flushes stdout, %d"): 1, ("putw", "kok"): 1, ("fwrite", "at exit"): 7,
 })
 SAID_IN_ANY_CASE = collections.Counter({
     # libc remembers the line, or prints the name by a function of the program.
@@ -100,7 +100,7 @@ SAID_IN_ANY_CASE = collections.Counter({
     ("vwprintf", "vwide of %d"): 1, ("vwprintf", "checked vwide of %d"): 1,
     ("vfwprintf", "vfwide of %d"): 1, ("vfwprintf", "checked vfwide of %d"): 1,
     ("wprintf", "carried wide <*>"): 1, ("wprintf", "a wide character: %lc"): 1,
-    ("fputws", "constant wide"): 1, ("fputws", "unlocked wide"): 1, ("fputws", "dynamic wide"): 1,
+    ("fputws", "constant wide"): 1, ("fputws", "waiting"): 1, ("fputws", "unlocked wide"): 1, ("fputws", "dynamic wide"): 1,
     ("fputwc", "put w"): 1, ("fputwc", r"\xff"): 1, ("wprintf", "not at the end"): 1,
     ("warn", "warned on a wide stream, %d"): 1, ("error", "error on a wide stream, %d"): 1,
     ("perror", "wide perror"): 1,

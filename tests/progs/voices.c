@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -254,6 +255,14 @@ static void wide_errors(void)
 	exit((int)error_message_count);
 }
 
+/* Told before what follows on stderr, whether that is printed or not. */
+static void flushes(void)
+{
+	fputws(L"waiting\n", stdout);
+	error(0, 0, "flushes stdout, %d", 1);
+	_exit((int)__fpending(stdout));
+}
+
 int main(void)
 {
 	struct rlimit no_core = { 0, 0 };
@@ -261,6 +270,7 @@ int main(void)
 	setlocale(LC_ALL, "C.UTF-8");
 	(void)setrlimit(RLIMIT_CORE, &no_core);
 	FATAL(wide_errors());
+	FATAL(flushes());
 	errno = 7;
 	meanings();
 	warnings();
