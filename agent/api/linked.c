@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <syslog.h>
 
+#include "hashing/imports.h"
 #include "hashing/sys.h"
 
 /* Stands for the state of a process that could not make a segment: not tried again on every call. */
@@ -16,7 +17,8 @@ static struct {
 	struct lf_host_settings given;
 } settings;
 
-struct lf_printing lf_libc = { vfprintf, puts, fwrite, vsyslog, syslog, clock_gettime };
+struct lf_printing lf_libc = { vfprintf, puts,   fwrite,        vsyslog,
+	                       syslog,   fflush, clock_gettime, false };
 
 static void find(void *libc, const char *name, void **out)
 {
@@ -37,8 +39,11 @@ static void find_printing(void)
 	find(libc, "fwrite", (void **)&lf_libc.fwrite);
 	find(libc, "vsyslog", (void **)&lf_libc.vsyslog);
 	find(libc, "syslog", (void **)&lf_libc.syslog);
+	find(libc, "fflush", (void **)&lf_libc.fflush);
 	find(libc, "clock_gettime", (void **)&lf_libc.clock_gettime);
 	(void)dlclose(libc);
+	lf_libc.watched = dlsym(RTLD_DEFAULT, "fflush") != (void *)lf_libc.fflush &&
+	                  lf_main_imports("__overflow");
 }
 
 /* Here and not with the first call, so that no call asks for the environment or the loader's lock: it

@@ -12,6 +12,7 @@
 #define LOGFOLD_API_LINKED_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -46,7 +47,11 @@ struct lf_printing {
 	size_t (*fwrite)(const void *, size_t, size_t, FILE *);
 	void (*vsyslog)(int, const char *, va_list);
 	void (*syslog)(int, const char *, ...);
+	int (*fflush)(FILE *);
 	int (*clock_gettime)(clockid_t, struct timespec *);
+	/* A hook is there that looks for the program's own bytes in the buffers of stdout and stderr
+	 * (agent/hook/inline_putc.h), and would take ours for them. */
+	bool watched;
 };
 extern struct lf_printing lf_libc;
 

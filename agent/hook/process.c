@@ -1,9 +1,9 @@
 #include "agent/hook/process.h"
 
 #include "agent/hook/console.h"
-#include "agent/hook/imports.h"
 #include "agent/hook/libc.h"
 #include "agent/map/host.h"
+#include "hashing/imports.h"
 #include "hashing/sys.h"
 
 /* Stands for the state of a process that could not make a map: not tried again on every call.  Its

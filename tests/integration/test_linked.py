@@ -132,6 +132,15 @@ def test_beside_the_preload_library_a_call_counts_once_and_into_the_same_entry(h
     }
 
 
+def test_bytes_that_a_putc_macro_stores_between_linked_calls_are_told_apart_from_them(host, counts, logfold):
+    bare = subprocess.run([host.program, "inline", "300"], env=logfold.environment({"LOGFOLD_DISABLE": "1"}),
+                          capture_output=True, timeout=DEADLINE_S)
+    done = logfold("run", "--summary", "none", "--", host.program, "inline", "300", text=False)
+    assert (done.returncode, done.stdout) == (0, bare.stdout)
+    assert counts("method", "messageTemplate") == {
+        ("printf", "linked %ld\n"): 300, ("putc", "x"): 300, ("printf", "hooked %ld\n"): 100}
+
+
 def test_where_nothing_can_be_counted_everything_is_printed(host, logfold, tmp_path):
     closed = tmp_path / "a file"
     closed.write_text("")

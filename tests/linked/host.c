@@ -7,6 +7,7 @@
  *   echo           a call for each byte of stdin; each time, how often its argument was evaluated
  *   signals COUNT  a signal handler that counts while the program does; how often each did
  *   both COUNT     the same calls by the macros and by libc
+ *   inline COUNT   between the program's own bytes in the buffer of stdout
  *   unload FILE    loads a library, calls it and unloads it, again and again
  *   many COUNT     so many different messages
  *   cost WHAT COUNT   for callgrind: `site` or `nothing`
@@ -194,6 +195,17 @@ __attribute__((noinline)) static void both(long calls)
 	}
 }
 
+static void inlined(long calls)
+{
+	for (long i = 0; i < calls; i++) {
+		lf_printf("linked %ld\n", i);
+		(void)putchar_unlocked('x');
+		(void)putchar_unlocked('\n');
+		if (i % 3 == 0)
+			printf("hooked %ld\n", i);
+	}
+}
+
 static void unload(const char *file)
 {
 	for (int i = 0; i < CYCLES; i++) {
@@ -250,6 +262,8 @@ int main(int argc, char **argv)
 		signals(number);
 	else if (strcmp(what, "both") == 0)
 		both(number);
+	else if (strcmp(what, "inline") == 0)
+		inlined(number);
 	else if (strcmp(what, "unload") == 0)
 		unload(argv[2]);
 	else if (strcmp(what, "many") == 0)

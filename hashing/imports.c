@@ -1,4 +1,4 @@
-#include "agent/hook/imports.h"
+#include "hashing/imports.h"
 
 #include <elf.h>
 #include <link.h>

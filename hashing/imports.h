@@ -1,6 +1,6 @@
 /* What the main program asks of its libraries. */
-#ifndef LOGFOLD_HOOK_IMPORTS_H
-#define LOGFOLD_HOOK_IMPORTS_H
+#ifndef LOGFOLD_HASHING_IMPORTS_H
+#define LOGFOLD_HASHING_IMPORTS_H
 
 #include <stdbool.h>
 
