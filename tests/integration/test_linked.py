@@ -63,6 +63,14 @@ def test_each_call_counts_once_under_the_name_that_the_preload_library_would_giv
     }
 
 
+def test_an_entry_of_a_site_knows_its_source_line(host, logfold):
+    host("count", 1)
+    (entry,) = [e for e in logfold.entries() if e["messageTemplate"] == "printed %ld\n"]
+    lines = (SOURCES / "host.c").read_text().splitlines()
+    assert entry.get("sourceFile") == str(SOURCES / "host.c")
+    assert "printed" in lines[entry["sourceLine"] - 1]
+
+
 def test_threads_that_begin_at_one_site_at_once_are_counted_exactly(host, counts):
     host("threads", 100000)
     assert counts("messageTemplate") == {"threads %d": 400000}
