@@ -2,10 +2,12 @@
 #include <string.h>
 
 #include "agent/cli/cli.h"
+#include "agent/core/policy.h"
 #include "logfold/version.h"
 
 #define TAKES_PLACE (LF_TAKES_STORE | LF_TAKES_AGENT | LF_TAKES_NAMESPACE | LF_TAKES_JSON)
-#define TAKES_RUN (LF_TAKES_STORE | LF_TAKES_NAMESPACE | LF_TAKES_SUMMARY | LF_TAKES_COMMAND)
+#define TAKES_RUN (LF_TAKES_STORE | LF_TAKES_NAMESPACE | LF_TAKES_SUMMARY | LF_TAKES_FOLD | \
+		   LF_TAKES_COMMAND)
 
 const struct lf_command lf_commands[] = {
 	{ "run", lf_cmd_run, "[--] COMMAND [ARGUMENT…]",
@@ -23,7 +25,7 @@ const struct lf_command lf_commands[] = {
 	{ "limit", lf_cmd_limit, "SELECTOR… N/PERIOD", "print at most N calls of a message in each period",
 	  TAKES_PLACE, 2, LF_WORDS_ANY },
 	{ "fold", lf_cmd_fold, "SELECTOR… [PERIOD]",
-	  "print the first call of each period (30s), then how often it was repeated", TAKES_PLACE, 1,
+	  "print the first call of each period (" LF_FOLD_PERIOD "), then how often it was repeated", TAKES_PLACE, 1,
 	  LF_WORDS_ANY },
 	{ "pass", lf_cmd_pass, "SELECTOR…", "print all calls again: ends sample, limit and fold",
 	  TAKES_PLACE, 1, LF_WORDS_ANY },

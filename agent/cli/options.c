@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/core/policy.h"
 #include "logfold/entry.h"
 #include "hashing/namespace.h"
 
@@ -12,7 +13,7 @@ struct row {
 	const char *name;
 	char letter; /* 0: none */
 	unsigned takes; /* 0: every command */
-	const char *value; /* what its value is called; NULL: it has none */
+	const char *value; /* what its value is called; NULL: it has none; "[=…]": it may be left out */
 	const char *help;
 	int (*set)(struct lf_options *options, const char *value, struct lf_error *err);
 };
@@ -152,6 +153,13 @@ static int set_print_keys(struct lf_options *options, const char *value, struct 
 	return set_task(options, LF_AGENT_PRINT_KEYS, err);
 }
 
+static int set_fold(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	if (!value)
+		value = LF_FOLD_PERIOD;
+	return lf_policy_period((struct lf_text){ value, strlen(value) }, &options->fold_ms, err);
+}
+
 static const struct row rows[] = {
 	{ "store", 0, LF_TAKES_STORE, "FILE", "the store, instead of the default one", set_store },
 	{ "agent", 0, LF_TAKES_AGENT, "SOCKET", "the store of the agent that listens there",
@@ -164,6 +172,8 @@ static const struct row rows[] = {
 	  set_summary },
 	{ "summary-file", 0, LF_TAKES_SUMMARY, "FILE", "where to print it, instead of stderr",
 	  set_summary_file },
+	{ "fold", 0, LF_TAKES_FOLD, "[=PERIOD]",
+	  "print each message once in a period (" LF_FOLD_PERIOD "), then how often it was repeated", set_fold },
 	{ "config", 'c', LF_TAKES_CONFIG, "FILE", "the configuration, instead of the default one",
 	  set_config },
 	{ "check", 0, LF_TAKES_TASK, NULL, "only say whether the configuration is right", set_check },
@@ -179,6 +189,18 @@ static const struct row rows[] = {
 };
 
 enum { ROWS = sizeof(rows) / sizeof(*rows), LONG_BASE = 256 };
+
+static bool is_optional(const struct row *row)
+{
+	return row->value && row->value[0] == '[';
+}
+
+static int arity(const struct row *row)
+{
+	if (is_optional(row))
+		return optional_argument;
+	return row->value ? required_argument : no_argument;
+}
 
 static bool is_taken(const struct row *row, unsigned takes)
 {
@@ -198,7 +220,7 @@ static void describe(unsigned takes, struct option longs[ROWS + 1], char shorts[
 		if (!is_taken(&rows[i], takes))
 			continue;
 		longs[n++] = (struct option){ .name = rows[i].name,
-			                      .has_arg = rows[i].value ? required_argument : no_argument,
+			                      .has_arg = arity(&rows[i]),
 			                      .val = (int)(LONG_BASE + i) };
 		if (!rows[i].letter)
 			continue;
@@ -275,7 +297,8 @@ void lf_options_help(FILE *out, unsigned takes)
 			continue;
 		(void)snprintf(left, sizeof(left), "%c%c%s --%s%s%s", rows[i].letter ? '-' : ' ',
 			       rows[i].letter ? rows[i].letter : ' ', rows[i].letter ? "," : " ",
-			       rows[i].name, rows[i].value ? " " : "", rows[i].value ? rows[i].value : "");
+			       rows[i].name, rows[i].value && !is_optional(&rows[i]) ? " " : "",
+			       rows[i].value ? rows[i].value : "");
 		(void)fprintf(out, "  %-28s%s\n", left, rows[i].help);
 	}
 }

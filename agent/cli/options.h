@@ -1,7 +1,7 @@
 /* The options of all commands: one table, of which each command takes a part.
  *
  * `--opt=value`, `--opt value` and `-n5` are all fine, anywhere among the words; behind `--` all is
- * words.  A command that takes LF_TAKES_COMMAND stops at its first word: what follows is not ours.
+ * words.  A value that may be left out is given as `--opt=value` only.  A command that takes LF_TAKES_COMMAND stops at its first word: what follows is not ours.
  */
 #ifndef LOGFOLD_CLI_OPTIONS_H
 #define LOGFOLD_CLI_OPTIONS_H
@@ -25,6 +25,7 @@ enum lf_takes {
 	LF_TAKES_TASK = 1 << 8,
 	LF_TAKES_OUTPUT = 1 << 9,
 	LF_TAKES_IMPORT = 1 << 10,
+	LF_TAKES_FOLD = 1 << 11,
 };
 
 enum lf_summary {
@@ -57,6 +58,7 @@ struct lf_options {
 	const char *output; /* NULL: stdout */
 	const char *as;     /* NULL: not given; else not empty */
 	bool skip_bad;
+	uint32_t fold_ms; /* 0: not given */
 	char **words;             /* ends with NULL, as argv does */
 	int words_count;
 };

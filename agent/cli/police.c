@@ -5,8 +5,6 @@
 #include "agent/cli/wish.h"
 #include "agent/core/policy.h"
 
-#define FOLD_PERIOD "30s"
-
 struct kind {
 	const char *name;    /* of the command, and of the policy */
 	const char *done;    /* "sampled": before what is behind the name */
@@ -77,7 +75,7 @@ int lf_cmd_fold(const struct lf_options *options)
 	int last = options->words_count - 1;
 
 	if (is_selector(options->words[last]))
-		return police(options, options->words_count, &kind, FOLD_PERIOD);
+		return police(options, options->words_count, &kind, LF_FOLD_PERIOD);
 	if (last > 0)
 		return police_by_last(options, &kind);
 	lf_complain("'%s' is no selector: say which messages, and the period behind them",

@@ -16,6 +16,7 @@
 #include "agent/cli/spawn.h"
 #include "agent/cli/summary.h"
 #include "agent/core/agent.h"
+#include "agent/core/announce.h"
 #include "hashing/clock.h"
 
 struct run {
@@ -33,13 +34,16 @@ static int open_agent(struct run *run, struct lf_error *err)
 {
 	struct lf_place place = { 0 };
 	struct lf_agent_options options = { .place = LF_AGENT_OWN_DIRECTORY,
-		                            .reporter = lf_complainer };
+		                            .reporter = lf_complainer,
+		                            .announce_interval_s = LF_ANNOUNCE_INTERVAL_S };
 	bool store_failed = false;
 	int rc = lf_place_find(&place, run->options, err);
 
 	if (rc == 0) {
 		options.store_path = place.store;
 		options.base_dir = lf_place_base(&place);
+		if (run->options->fold_ms)
+			options.defaults.rule = lf_rule_make(LF_RULE_FOLD, 0, run->options->fold_ms);
 		rc = lf_agent_open(&run->agent, &options, &store_failed, err);
 	}
 	if (rc == 0 || !store_failed)
@@ -228,8 +232,10 @@ static int run_counted(struct run *run, const char *library)
 	struct lf_child child = { 0 };
 	struct lf_error err;
 	int rc, not_run = 0;
+	/* What is to hold for this run alone needs a directory of its own. */
+	bool own = run->options->fold_ms || !lf_guest_enter(&run->guest, run->options);
 
-	if (!lf_guest_enter(&run->guest, run->options) && open_agent(run, &err) < 0)
+	if (own && open_agent(run, &err) < 0)
 		return step_aside(run, err.text);
 	open_summary(run);
 	rc = lf_signals_take(&run->signals, &err);

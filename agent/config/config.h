@@ -59,6 +59,7 @@ struct lf_config {
 		struct lf_strings namespaces; /* NAMESPACE or USER:NAMESPACE, * for any */
 		bool all_users;               /* users = "all": the run directory is for every user */
 		int64_t drain_interval_ms, flush_interval_ms, stop_timeout_ms;
+		int64_t announce_interval_s; /* 0: told when it begins and ends */
 		enum lf_read_source fallback[LF_READ_SOURCES]; /* the order in which an entry is looked for */
 		size_t fallback_count;
 	} agent;

@@ -2,10 +2,12 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/core/adopt.h"
 #include "agent/core/agent_internal.h"
+#include "agent/core/announce.h"
 #include "agent/core/control.h"
 #include "agent/core/drain.h"
 #include "agent/core/publish.h"
@@ -162,6 +164,7 @@ int lf_agent_drain_now(struct lf_agent *agent, struct lf_error *err)
 
 	if (rc == 0)
 		rc = lf_drain_run(agent->drain, agent->store, err);
+	lf_announcer_end_folds(agent->announcer);
 	if (lf_drain_sequence(agent->drain) != before)
 		lf_agent_tell_changed(agent);
 	return rc;
@@ -219,6 +222,14 @@ void lf_agent_accept_anew(struct lf_agent *agent, void *accepts_arg)
 	lf_drain_accept_anew(agent->drain);
 }
 
+static uint64_t wall_ms(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 static int open_drain(struct lf_rundir *dir, void *arg, struct lf_error *err)
 {
 	struct lf_agent *agent = arg;
@@ -228,6 +239,7 @@ static int open_drain(struct lf_rundir *dir, void *arg, struct lf_error *err)
 		.accepts_arg = agent,
 		.tally = agent->place == LF_AGENT_OWN_DIRECTORY,
 		.runs = agent->runs,
+		.announcer = agent->announcer,
 		.observe_for = agent->observe ? agent->claim.store : NULL,
 	};
 
@@ -283,6 +295,7 @@ static void release(struct lf_agent *agent)
 	lf_control_close(agent->control);
 	lf_sources_free(agent->sources);
 	lf_drain_close(agent->drain);
+	lf_announcer_free(agent->announcer);
 	lf_rundir_close(agent->dir);
 	lf_store_close(agent->store);
 	lf_runs_free(agent->runs);
@@ -320,6 +333,9 @@ int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
 	rc = lf_claim_init(&agent->claim, options->store_path, options->base_dir, err);
 	if (rc == 0)
 		rc = lf_sources_new(&agent->sources, of_the_daemon(agent), err);
+	if (rc == 0)
+		rc = lf_announcer_new(&agent->announcer, &agent->reporter, options->announce_interval_s,
+		                      wall_ms(), err);
 	if (rc == 0 && agent->place == LF_AGENT_BASE_DIRECTORY)
 		rc = lf_runs_new(&agent->runs, err);
 	if (rc == 0)
@@ -357,6 +373,15 @@ static void forget_lost_runs(struct lf_agent *agent)
 		tell_once(agent, &agent->last_trouble, err.text);
 }
 
+static void announce(struct lf_agent *agent)
+{
+	int rc;
+	struct lf_flags *flags = lf_flags_map(lf_rundir_fd(agent->dir), 0, &rc);
+
+	lf_announcer_look(agent->announcer, flags, wall_ms());
+	lf_flags_unmap(flags);
+}
+
 static void look(struct lf_agent *agent, int64_t now)
 {
 	if (now < agent->next_drain_ms)
@@ -365,6 +390,7 @@ static void look(struct lf_agent *agent, int64_t now)
 	adopt(agent, now);
 	lf_agent_set_patience(agent, DRAIN_PATIENCE_MS);
 	drain_at_interval(agent);
+	announce(agent);
 	lf_sources_look(agent->sources, agent->store);
 	if (agent->runs)
 		forget_lost_runs(agent);
@@ -432,6 +458,11 @@ void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms,
 		tell_once(agent, &agent->last_flags_trouble, err.text);
 }
 
+void lf_agent_announce_every(struct lf_agent *agent, unsigned interval_s)
+{
+	lf_announcer_set_interval(agent->announcer, interval_s);
+}
+
 void lf_agent_tally(const struct lf_agent *agent, struct lf_agent_tally *out)
 {
 	const struct lf_drain_tally *tally = lf_drain_tally(agent->drain);
@@ -462,6 +493,8 @@ void lf_agent_close(struct lf_agent *agent)
 	if (!agent)
 		return;
 	(void)lf_agent_drain(agent);
+	if (agent->place == LF_AGENT_BASE_DIRECTORY)
+		lf_announcer_end(agent->announcer);
 	lf_control_close(agent->control);
 	agent->control = NULL;
 	leave(agent);

@@ -11,6 +11,9 @@
  *   lf_store_each(lf_agent_store(agent), &(struct lf_query){ .this_run = true }, ...);
  *   lf_agent_close(agent);                    the last drain; an empty own directory is removed
  *
+ * What is not printed is told while it serves (agent/core/announce.h); at its end only by an agent of the
+ * base directory, as who runs one for a command prints a summary.
+ *
  * What goes wrong later than lf_agent_open() is told to the reporter, one sentence for each failure
  * and not again at each interval, and never ends the agent: what cannot be drained now is drained
  * later, by this agent or the next.  While it serves, a store that another program has locked is not
@@ -55,6 +58,8 @@ struct lf_agent_options {
 	/* Called when entries or flags have changed in the store; NULL: nobody cares. */
 	void (*changed)(void *arg);
 	void *changed_arg;
+	/* How often it is told what is not printed, as long as that lasts; 0: when it begins and ends. */
+	unsigned announce_interval_s;
 	/* Told to the processes through the flags table; 0 and NULL: the hook's defaults. */
 	struct lf_flags_defaults defaults;
 };
@@ -86,6 +91,7 @@ LF_MUST_CHECK int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms)
 /* Changes what may change while it works; 0 as in lf_agent_options. */
 void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms,
                         const struct lf_flags_defaults *defaults);
+void lf_agent_announce_every(struct lf_agent *agent, unsigned interval_s);
 
 /* Publishes the store's flags now: somebody else has changed them. */
 void lf_agent_publish(struct lf_agent *agent);

@@ -29,6 +29,7 @@ struct lf_agent {
 	int patience_ms;
 	bool store_lost; /* `store` only holds this run's tally until the file can be opened again */
 	struct lf_rundir *dir;
+	struct lf_announcer *announcer;
 	struct lf_drain *drain;
 	struct lf_sources *sources;
 	struct lf_control *control; /* NULL: it could not be made */

@@ -152,6 +152,7 @@ static int open_agent(struct daemon *daemon, struct lf_error *err)
 		.base_dir = given(config->agent.run_dir),
 		.place = LF_AGENT_BASE_DIRECTORY,
 		.interval_ms = (unsigned)config->agent.drain_interval_ms,
+		.announce_interval_s = (unsigned)config->agent.announce_interval_s,
 		.defaults = defaults_of(config),
 		.reporter = daemon->reporter,
 		.all_users = config->agent.all_users,
@@ -231,6 +232,7 @@ static void reload(struct daemon *daemon)
 	daemon->allowed = allowed;
 	defaults = defaults_of(next);
 	lf_agent_configure(daemon->agent, (unsigned)next->agent.drain_interval_ms, &defaults);
+	lf_agent_announce_every(daemon->agent, (unsigned)next->agent.announce_interval_s);
 	if (open_tiers(daemon, &err) < 0)
 		lf_say(&daemon->reporter, "%s", err.text);
 	lf_say(&daemon->reporter, "the configuration was read again");

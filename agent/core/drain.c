@@ -204,9 +204,12 @@ static void take_as_drained(struct lf_drain *drain, struct lf_drain_segment *seg
 		segment->over = true;
 	if (!is_added(segment))
 		return;
-	segment->in_store = true;
 	segment->retired = segment->work == LF_WORK_FINISH;
 	tally(drain, segment);
+	lf_drain_tell_suppressed(drain, segment);
+	if (segment->retired)
+		lf_drain_tell_folds(drain, segment, true);
+	segment->in_store = true;
 	/* Cannot fail: lf_drain_add() made room. */
 	(void)lf_counters_raise(&segment->drained, lf_reader_counters(segment->reader));
 }

@@ -18,6 +18,7 @@
 
 #include <sys/types.h>
 
+#include "agent/core/announce.h"
 #include "agent/core/reporter.h"
 #include "agent/core/rundir.h"
 #include "agent/core/runs.h"
@@ -60,6 +61,7 @@ struct lf_drain_options {
 	void *accepts_arg;
 	bool tally;                         /* LF_ADD_TALLY */
 	struct lf_runs *runs;               /* tallied run by run, when they have begun; NULL: none */
+	struct lf_announcer *announcer;     /* is fed with what was not printed; NULL: none */
 	const char *observe_for;            /* not NULL: the store is only in memory, and this is the path of
 	                                     * the one that a later agent shall drain into.  Nothing is
 	                                     * retired, unlinked or moved */

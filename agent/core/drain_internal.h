@@ -37,6 +37,12 @@ struct lf_drain_stranger {
 	char namespace[LF_NAMESPACE_MAX + 1];
 };
 
+/* Of the folds of a chunk's slots: the slots' words when they were told last. */
+struct lf_drain_told {
+	uint32_t slots;
+	uint64_t *word;
+};
+
 struct lf_drain_segment {
 	char name[LF_SEGMENT_NAME_MAX];
 	struct lf_process_id owner;
@@ -57,6 +63,9 @@ struct lf_drain_segment {
 	struct lf_drain_user *named; /* whose name it is in the table; NULL: not of a stranger */
 	struct lf_drain_user *user; /* NULL: not of a stranger, or not counted among his */
 	uint64_t bytes;             /* as they were added to the user's */
+	struct lf_drain_told *told_folds; /* `told_chunks` of them */
+	uint32_t told_chunks;
+	bool folds_seen; /* by this agent */
 };
 
 struct lf_drain {
@@ -122,6 +131,13 @@ int lf_drain_stamp(struct lf_drain *drain, struct lf_store *store, struct lf_err
 void lf_drain_examine(struct lf_drain *drain, struct lf_drain_segment *segment);
 /* Moves the segment away and never looks at it again. */
 void lf_drain_refuse(struct lf_drain *drain, struct lf_drain_segment *segment, const char *reason);
+
+/* drain_tell.c: what was not printed.  The segment's file is open. */
+/* Muted, sampled and limited calls behind the watermark, which is raised after this. */
+void lf_drain_tell_suppressed(const struct lf_drain *drain, const struct lf_drain_segment *segment);
+/* The repeats of folds that are left to the agent; `last`: the owner is dead. */
+void lf_drain_tell_folds(const struct lf_drain *drain, struct lf_drain_segment *segment, bool last);
+void lf_drain_forget_folds(struct lf_drain_segment *segment);
 
 /* drain_add.c: what a segment counted since, into the transaction.  Sets `broken` when it cannot be
  * trusted after all; `err` has the reason. */

@@ -172,6 +172,7 @@ static enum lf_drain_work judge(struct lf_drain *drain, struct lf_drain_segment 
 	segment->told = false;
 	if (dead)
 		return LF_WORK_FINISH;
+	lf_drain_tell_folds(drain, segment, false);
 	if (found.moved)
 		return LF_WORK_ADD;
 	/* From here on a leap is measured from now.  Where something moved, the commit says so: as long as

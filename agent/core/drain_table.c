@@ -97,6 +97,7 @@ void lf_drain_forget(struct lf_drain *drain, bool (*is_over)(const struct lf_dra
 		lf_owner_unwatch(&segment->watch);
 		lf_reader_free(segment->reader);
 		lf_counters_fini(&segment->drained);
+		lf_drain_forget_folds(segment);
 		free(segment);
 	}
 	drain->count = kept;

@@ -23,6 +23,9 @@ enum {
 	LF_POLICY_PERIOD_MAX_H = 720,
 };
 
+/* Of a fold whose period nobody says. */
+#define LF_FOLD_PERIOD "30s"
+
 /* The rule that the policy stands for: LF_RULE_NONE for an empty one.  -EINVAL with a sentence. */
 LF_MUST_CHECK int lf_policy_parse(struct lf_text text, uint64_t *rule, struct lf_error *err);
 

@@ -96,6 +96,13 @@ uint64_t lf_reader_first_seen_ms(const struct lf_reader *reader, uint32_t chunk,
 	return slot ? slot->first_seen_ms : 0;
 }
 
+uint64_t lf_reader_policed(const struct lf_reader *reader, uint32_t chunk, uint32_t index)
+{
+	const struct lf_slot_facts *slot = lf_reader_slot(reader, chunk, index);
+
+	return slot ? slot->policed : 0;
+}
+
 int lf_reader_bad(const char *reason, struct lf_error *err)
 {
 	return lf_fail(err, -EBADMSG, "%s", reason);
@@ -339,10 +346,14 @@ static void take_counts(struct lf_reader *reader, uint32_t chunk, const char *by
 {
 	const struct lf_chunk_facts *at = &reader->chunk[chunk];
 
-	for (uint32_t i = 0; i < at->slots; i++)
-		if (at->slot[i].ready)
-			memcpy(&reader->counters.chunk[chunk].slot[i],
-			       slot_in(bytes, chunk, i)->counts, sizeof(struct lf_counts));
+	for (uint32_t i = 0; i < at->slots; i++) {
+		const struct lf_slot *slot = slot_in(bytes, chunk, i);
+
+		if (!at->slot[i].ready)
+			continue;
+		memcpy(&reader->counters.chunk[chunk].slot[i], slot->counts, sizeof(struct lf_counts));
+		at->slot[i].policed = atomic_load_explicit(&slot->policed, memory_order_relaxed);
+	}
 }
 
 static int read_chunk(struct lf_reader *reader, uint32_t chunk, struct lf_error *err)

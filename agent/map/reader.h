@@ -90,6 +90,9 @@ struct lf_reader_source {
 LF_MUST_CHECK int lf_reader_source(struct lf_reader *reader, uint32_t chunk, uint32_t index,
                                    struct lf_reader_source *out, struct lf_error *err);
 
+/* How far the slot's policy is, as of the last reading: agent/map/verdict.h; 0 while it is not READY. */
+uint64_t lf_reader_policed(const struct lf_reader *reader, uint32_t chunk, uint32_t index);
+
 /* The unfinished line of a stream whose owner is dead. */
 struct lf_reader_tail {
 	struct lf_text method, frame, line; /* the line: any bytes */

@@ -10,6 +10,7 @@
 struct lf_slot_facts {
 	struct lf_id id;
 	uint64_t first_seen_ms;
+	uint64_t policed;
 	lf_ref method, template, frame, source;
 	uint32_t source_at;
 	uint8_t kind;
