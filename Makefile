@@ -253,7 +253,7 @@ suites: test-deps
 	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_SUITES=1 $(PYTEST) tests
 
 .PHONY: bench
-bench: test-deps
+bench: test-deps bench-deps
 	@$(MAKE) --no-print-directory build benches progs
 	@LOGFOLD_BUILD=$(CURDIR)/$(B) $(PYTHON) -B tests/bench/run.py
 
@@ -273,8 +273,10 @@ TEST_DEPS := libcriterion-dev g++ python3 python3-pytest python3-pymongo python3
 	redis-tools openssl sqlite3 valgrind binutils perl mawk bash dash procps git util-linux mount \
 	lua5.4 tcl 'libpython3.11-testsuite|libpython3.13-testsuite|libpython3.12-testsuite'
 DEMO_DEPS := redis-server redis-tools
+# What is measured beside ours.
+BENCH_DEPS := libspdlog-dev
 
-.PHONY: deps test-deps demo-deps
+.PHONY: deps test-deps demo-deps bench-deps
 deps:
 	@sh tests/deps.sh $(DEPS)
 test-deps:
@@ -282,6 +284,8 @@ test-deps:
 	@sh tests/servers/ferretdb.sh
 demo-deps:
 	@sh tests/deps.sh $(DEPS) $(DEMO_DEPS)
+bench-deps:
+	@sh tests/deps.sh $(BENCH_DEPS)
 
 .PHONY: demo
 demo: demo-deps

@@ -51,6 +51,7 @@ for package; do
 	libcriterion-dev) have_module criterion ;;
 	libmongoc-dev) have_module libmongoc-1.0 ;;
 	libhiredis-dev) have_module hiredis ;;
+	libspdlog-dev) have_module spdlog ;;
 	python3-pytest) python3 -c 'import pytest' 2>/dev/null ;;
 	python3-pymongo) python3 -c 'import pymongo' 2>/dev/null ;;
 	python3-redis) python3 -c 'import redis' 2>/dev/null ;;

@@ -18,7 +18,10 @@ import sys
 import tempfile
 
 import fleet_parts
+import peers
+import whole
 from rows import at_least, at_most
+from whole import pairs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests" / "bench"
@@ -43,11 +46,11 @@ class Bench:
         self.bare["BENCH_RESULT"] = str(self.result)
         self.host = self.compiled("host", HERE / "host.c")
 
-    def compiled(self, name, source, *options):
+    def compiled(self, name, source, *options, compiler="cc", standard="gnu11", libraries=()):
         """Built as anybody's program is, not with our flags."""
         program = self.folder / name
-        subprocess.run(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-o", program, *options, source],
-                       check=True, timeout=DEADLINE_S)
+        subprocess.run([compiler, f"-std={standard}", "-D_GNU_SOURCE", "-O2", "-o", program, *options,
+                        source, *libraries], check=True, timeout=DEADLINE_S)
         return program
 
     def new_run_dir(self):
@@ -77,18 +80,6 @@ class Bench:
                               env=self.bare | {"LOGFOLD_MODULE_DIR": str(self.build)},
                               stdout=subprocess.PIPE)
         return done.stdout
-
-
-def pairs(count, first, second):
-    """(first, second) in turns, and which begins changes: neither always follows the other."""
-    found = []
-    for i in range(count):
-        if i % 2:
-            later, sooner = second(), first()
-            found.append((sooner, later))
-        else:
-            found.append((first(), second()))
-    return found
 
 
 def ratio(found):
@@ -258,67 +249,17 @@ def drain(bench):
                      f"{per_s:.0f} changed entries/s (bare SQLite {bare:.0f})", "≥ 100000 entries/s")]
 
 
-PYTHON_PROGRAM = """
-import json, logging, sys
-logging.basicConfig(stream=sys.stdout, level=logging.INFO,
-                    format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-log = logging.getLogger("shop")
-for i in range(COUNT):
-    order = json.loads('{"id": %d, "customer": "alice", "items": [1, 2, 3]}' % i)
-    log.info("order %d of %s is on its way", order["id"], order["customer"])
-"""
-
-
-def seconds(bench, command, env=None):
-    """Wall time and processor time of a command."""
-    before = os.times()
-    bench.run(command, env)
-    after = os.times()
-    return (after.elapsed - before.elapsed,
-            after.children_user + after.children_system
-            - before.children_user - before.children_system)
-
-
-def calibrated(bench, command_for):
-    """The command that takes more than 2 s here, even when the machine has more time than now."""
-    count = most = 20000
-    for _ in range(2):
-        most = max(most, int(count * 2.3 / seconds(bench, command_for(count))[0]))
-        count = most
-    return command_for(most)
-
-
-def whole_programs(bench):
-    """Whole programs of 2 s and more that log much, under `logfold run`."""
-    python = shutil.which("python3")
-    programs = {
-        "C, a printf each 6 µs": lambda n: [bench.host, "report", n],
-        "python3, logging": lambda n: [python, "-E", "-S", "-c",
-                                       PYTHON_PROGRAM.replace("COUNT", str(n))],
-    }
-    rows = []
-    for name, command_for in programs.items():
-        command = calibrated(bench, command_for)
-        env = bench.bare | {"LOGFOLD_RUN_DIR": bench.new_run_dir()}
-        found = pairs(7, lambda: seconds(bench, command),
-                      lambda: seconds(bench, [*bench.under(), *command], env))
-        wall, cpu = (ratio([(before[i], after[i]) for before, after in found]) for i in (0, 1))
-        bare = statistics.median(before[0] for before, _ in found)
-        rows.append(at_most(f"whole program: {name}", wall, 1.03,
-                            f"{wall:.3f} of {bare:.2f} s (processor time {cpu:.3f})",
-                            "≤ 1.03 of the bare time"))
-    return rows
-
-
 PARTS = {
     "counted": counted,
     "muted": muted,
+    "peers": peers.peers,
     "masked": masked,
     "first-sight": first_sight,
     "start-up": start_up,
     "memory": memory,
     "drain": drain,
-    "whole": whole_programs,
+    "whole": whole.whole_programs,
+    "redis": whole.redis,
     "flush": fleet_parts.flush,
     "flags": fleet_parts.flags,
     "agent": fleet_parts.agent,
@@ -330,7 +271,8 @@ PARTS = {
 
 def print_table(rows):
     cells = [("what", "measured", "budget", "")]
-    cells += [(r.what, r.measured, r.budget, "within" if r.within else "MISSED") for r in rows]
+    cells += [(r.what, r.measured, r.budget,
+               "" if not r.budget else "within" if r.within else "MISSED") for r in rows]
     widths = [max(len(row[column]) for row in cells) for column in range(3)]
     colours = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     for row in cells:
