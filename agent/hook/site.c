@@ -115,6 +115,13 @@ void lf_site_add(struct lf_site_cache *cache, const void *ret, uint64_t text, ui
 		(void)put(grow(cache, table), (uintptr_t)ret, text, len, target);
 }
 
+void lf_step_put(struct lf_site_cache *cache, const void *ret, uint64_t step)
+{
+	if (!atomic_load_explicit(&cache->unloading, memory_order_acquire))
+		atomic_store_explicit(&cache->steps[(uint8_t)(uintptr_t)ret], step,
+		                      memory_order_relaxed);
+}
+
 void lf_sites_unload_begin(struct lf_site_cache *cache)
 {
 	struct lf_sites *sites = atomic_load_explicit(&cache->sites, memory_order_acquire);
@@ -132,6 +139,8 @@ void lf_sites_unload_begin(struct lf_site_cache *cache)
 			                                        memory_order_relaxed);
 	}
 	atomic_store_explicit(&sites->used, 0, memory_order_relaxed);
+	for (uint32_t i = 0; i < LF_STEPS; i++)
+		atomic_store_explicit(&cache->steps[i], 0, memory_order_relaxed);
 }
 
 void lf_sites_unload_end(struct lf_site_cache *cache)

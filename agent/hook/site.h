@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LF_SITES_FIRST = 128, LF_SITES_PROBES = 16 };
+enum { LF_SITES_FIRST = 128, LF_SITES_PROBES = 16, LF_STEPS = 256 };
 
 struct lf_site {
 	_Atomic uintptr_t ret;   /* 0: empty; 1: being filled */
@@ -39,6 +39,7 @@ struct lf_sites {
 struct lf_site_cache {
 	_Atomic(struct lf_sites *) sites;
 	_Atomic int unloading; /* dlclose calls under way in this process */
+	_Atomic uint64_t steps[LF_STEPS]; /* caller.h: by the lowest byte of a return address */
 };
 
 /* Text address and method in one word, so that one comparison does for both: addresses in user
@@ -89,6 +90,9 @@ static inline uint64_t lf_site_find_near(const struct lf_sites *sites, const voi
 /* The target, or 0. */
 uint64_t lf_site_find(const struct lf_site_cache *cache, const void *ret, uint64_t text,
                       uint64_t len);
+
+/* Puts a step into its place; nothing while a module goes. */
+void lf_step_put(struct lf_site_cache *cache, const void *ret, uint64_t step);
 
 /* The first table; false when there is no memory. */
 bool lf_sites_init(struct lf_site_cache *cache);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agent/hook/caller.h"
 #include "agent/hook/carrier.h"
 #include "agent/hook/stub.h"
 #include "hashing/frame.h"
@@ -194,7 +195,7 @@ static uint64_t first_sight(struct lf_process *process, const struct call *call)
 }
 
 /* The long way: start-up, first sights, carriers, flags, open lines. */
-static int go_long(const struct call *call)
+static int go_long(struct call *call)
 {
 	struct lf_process *process = lf_process_of_console(call->fd);
 	uint64_t target;
@@ -202,6 +203,7 @@ static int go_long(const struct call *call)
 
 	if (!process || !call->format)
 		return print_call(call);
+	call->ret = lf_caller_unskipped(process, call->ret);
 	if (call->file)
 		lf_inline_putc_catch_up(process, call->file, call->ret);
 	lf_stub_tell_due(process, call->file, call->fd);
@@ -235,6 +237,17 @@ static __attribute__((noinline)) int go_long_with(const void *ret, FILE *file, i
 }
 
 static inline __attribute__((always_inline)) int
+print_passing(struct lf_process *process, struct lf_slot *slot, FILE *file, int fd, int fortify,
+              const char *format, va_list args)
+{
+	int len = print(file, fd, fortify, format, args);
+
+	if (LF_LIKELY(len >= 0))
+		lf_message_count(process, slot, LF_PASSED);
+	return len;
+}
+
+static inline __attribute__((always_inline)) int
 format_call(const void *ret, FILE *file, int fd, int fortify, uint32_t method, const char *format,
             va_list args)
 {
@@ -244,13 +257,8 @@ format_call(const void *ret, FILE *file, int fd, int fortify, uint32_t method, c
 		struct lf_process *process = lf_process_now();
 		struct lf_slot *slot = lf_stub_slot(process, ret, format, method, 0);
 
-		if (LF_LIKELY(slot && lf_message_passes(process, slot))) {
-			int len = print(file, fd, fortify, format, args);
-
-			if (LF_LIKELY(len >= 0))
-				lf_message_count(process, slot, LF_PASSED);
-			return len;
-		}
+		if (LF_LIKELY(slot && lf_message_passes(process, slot)))
+			return print_passing(process, slot, file, fd, fortify, format, args);
 		if (slot && lf_stub_may_leave_out(process, slot, file)) {
 			lf_message_count(process, slot, LF_MUTED);
 			return (int)slot->fixed_len - 1;
@@ -259,6 +267,37 @@ format_call(const void *ret, FILE *file, int fd, int fortify, uint32_t method, c
 		return print(file, fd, fortify, format, args);
 	}
 	return go_long_with(ret, file, fd, fortify, method, format, args);
+}
+
+/* A call with a va_list, all the way up to whose line it is. */
+static __attribute__((noinline)) int climb_and_call(const void *ret, const void *frame, FILE *file,
+                                                    int fd, int fortify, uint32_t method,
+                                                    const char *format, va_list args)
+{
+	return format_call(lf_caller_of_wrapper(ret, frame), file,
+	                   file ? lf_console_fd_of(file) : fd, fortify, method, format, args);
+}
+
+/* The same where that is a known step or two, and the site behind it is known.  Frame and return address
+ * are asked for anew where they are needed, or the compiler keeps them in registers. */
+static inline __attribute__((always_inline)) int
+wrapped_call(FILE *file, int fd, int fortify, uint32_t method, const char *format, va_list args)
+{
+	uint32_t class = lf_console_class(fd);
+
+	if (LF_LIKELY(class & LF_FD_CONSOLE)) {
+		struct lf_process *process = lf_process_now();
+		const void *caller = LF_LIKELY(process) ? lf_caller_quick(process) : NULL;
+		struct lf_slot *slot =
+			LF_LIKELY(caller) ? lf_stub_slot(process, caller, format, method, 0) : NULL;
+
+		if (LF_LIKELY(slot && lf_message_passes(process, slot)))
+			return print_passing(process, slot, file, fd, fortify, format, args);
+	} else if (class & LF_FD_OTHER) {
+		return print(file, fd, fortify, format, args);
+	}
+	return climb_and_call(__builtin_return_address(0), __builtin_frame_address(0), file,
+	                      file ? LF_NO_FD : fd, fortify, method, format, args);
 }
 
 #define CALLER __builtin_return_address(0)
@@ -321,41 +360,41 @@ format_call(const void *ret, FILE *file, int fd, int fortify, uint32_t method, c
 	LF_EXPORT int symbol(const char *format, va_list args); \
 	int symbol(const char *format, va_list args) \
 	{ \
-		return format_call(CALLER, stdout, lf_console_fd_of(stdout), NOT_FORTIFIED, ON_FILE(method), \
+		return wrapped_call(stdout, lf_console_fd_of(stdout), NOT_FORTIFIED, ON_FILE(method), \
 		                   format, args); \
 	}
 #define LF_STUB_vprintf_chk(symbol, method) \
 	LF_EXPORT int symbol(int flag, const char *format, va_list args); \
 	int symbol(int flag, const char *format, va_list args) \
 	{ \
-		return format_call(CALLER, stdout, lf_console_fd_of(stdout), flag, ON_FILE(method), format, \
+		return wrapped_call(stdout, lf_console_fd_of(stdout), flag, ON_FILE(method), format, \
 		                   args); \
 	}
 #define LF_STUB_vfprintf(symbol, method) \
 	LF_EXPORT int symbol(FILE *file, const char *format, va_list args); \
 	int symbol(FILE *file, const char *format, va_list args) \
 	{ \
-		return format_call(CALLER, file, lf_console_fd_of(file), NOT_FORTIFIED, ON_FILE(method), \
+		return wrapped_call(file, lf_console_fd_of(file), NOT_FORTIFIED, ON_FILE(method), \
 		                   format, args); \
 	}
 #define LF_STUB_vfprintf_chk(symbol, method) \
 	LF_EXPORT int symbol(FILE *file, int flag, const char *format, va_list args); \
 	int symbol(FILE *file, int flag, const char *format, va_list args) \
 	{ \
-		return format_call(CALLER, file, lf_console_fd_of(file), flag, ON_FILE(method), format, args); \
+		return wrapped_call(file, lf_console_fd_of(file), flag, ON_FILE(method), format, args); \
 	}
 #define LF_STUB_vdprintf(symbol, method) \
 	LF_EXPORT int symbol(int fd, const char *format, va_list args); \
 	int symbol(int fd, const char *format, va_list args) \
 	{ \
-		return format_call(CALLER, NULL, fd, NOT_FORTIFIED, \
+		return wrapped_call(NULL, fd, NOT_FORTIFIED, \
 		                   lf_method_code(LF_METHOD_##method, fd), format, args); \
 	}
 #define LF_STUB_vdprintf_chk(symbol, method) \
 	LF_EXPORT int symbol(int fd, int flag, const char *format, va_list args); \
 	int symbol(int fd, int flag, const char *format, va_list args) \
 	{ \
-		return format_call(CALLER, NULL, fd, flag, \
+		return wrapped_call(NULL, fd, flag, \
 		                   lf_method_code(LF_METHOD_##method, fd), format, args); \
 	}
 

@@ -59,6 +59,14 @@ def test_a_counted_printf_with_three_arguments_costs_at_most_60_instructions_mor
     assert added("format") <= 60
 
 
+def test_a_call_by_way_of_a_variadic_wrapper_costs_at_most_90_instructions_more(added):
+    assert added("wrapper") <= 90
+
+
+def test_a_function_between_the_wrapper_and_libc_costs_at_most_20_instructions_besides(added):
+    assert added("nested") <= 110
+
+
 def test_a_counted_puts_of_a_constant_costs_at_most_70_instructions_more(added):
     assert added("puts") <= 70
 

@@ -4,8 +4,11 @@
  *   format    printf with three arguments
  *   constant  printf whose format has no conversions
  *   puts      puts of a constant
+ *   wrapper   the same by way of a variadic function and vprintf
+ *   nested    the same with one more function between the two
  *   inner     write to a file that is no console
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +22,43 @@ static void format(long i, int file)
 {
 	(void)file;
 	printf("request %ld of %s took %d ms\n", i & 7, "alice", 12);
+}
+
+__attribute__((noinline)) static void log_info(const char *text, ...)
+{
+	va_list args;
+
+	va_start(args, text);
+	vprintf(text, args);
+	va_end(args);
+}
+
+static void wrapper(long i, int file)
+{
+	(void)file;
+	log_info("request %ld of %s took %d ms\n", i & 7, "alice", 12);
+}
+
+/* What is done after the call keeps it from being a jump. */
+__attribute__((noinline)) static void log_args(const char *text, va_list args)
+{
+	if (vprintf(text, args) < 0)
+		exit(1);
+}
+
+__attribute__((noinline)) static void log_debug(const char *text, ...)
+{
+	va_list args;
+
+	va_start(args, text);
+	log_args(text, args);
+	va_end(args);
+}
+
+static void nested(long i, int file)
+{
+	(void)file;
+	log_debug("request %ld of %s took %d ms\n", i & 7, "alice", 12);
 }
 
 static void constant(long i, int file)
@@ -46,7 +86,7 @@ static const struct {
 	void (*call)(long i, int file);
 } kinds[] = {
 	{ "format", format }, { "constant", constant }, { "puts", puts_constant },
-	{ "inner", inner },
+	{ "wrapper", wrapper }, { "nested", nested }, { "inner", inner },
 };
 
 int main(int argc, char **argv)
