@@ -194,6 +194,13 @@ $(B)/tools/%: $(B)/exe/tests/tools/%.o $(call objects,exe,$(HASHING) $(MAP) $(CO
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(AGENT_LIBS)
 
+# A library to preload, with the hook's way up the stack beside another one.
+COMPARE_FRAMES := $(B)/tools/compare_frames.so
+$(COMPARE_FRAMES): $(call objects,pic,tests/tools/compare_frames.c $(HASHING) $(MAP) $(HOOK_PARTS))
+	@mkdir -p $(@D)
+	$(QUIET_LD)$(CC) $(LDFLAGS) -shared -o $@ $^ $(CRYPTO_A) -Wl,--exclude-libs,ALL \
+		-Wl,--gc-sections -Wl,-z,defs -lgcc_s
+
 $(B)/bench/%: $(B)/exe/tests/bench/%.o $(call objects,exe,$(HASHING) $(MAP) $(CORE))
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(AGENT_LIBS) -pthread -ldl
@@ -262,7 +269,8 @@ logfold: $(LOGFOLD) $(LOCATOR) $(MODULES)
 contract: $(B)/contract $(MODULES)
 unit: $(B)/unit $(LOCATOR)
 races: $(patsubst tests/unit/race_%.c,$(B)/race/%,$(RACES))
-tools: $(patsubst tests/tools/%.c,$(B)/tools/%,$(wildcard tests/tools/*.c))
+tools: $(patsubst tests/tools/%.c,$(B)/tools/%,$(filter-out %/compare_frames.c,$(wildcard \
+	tests/tools/*.c))) $(COMPARE_FRAMES)
 progs: $(PROGS)
 benches: $(BENCHES)
 

@@ -65,6 +65,7 @@ struct lf_config {
 	} agent;
 	struct {
 		int64_t max_entries; /* of one process */
+		const char *skip_frames; /* names of functions, each with a newline behind it */
 	} hook;
 	struct lf_tier_config mongo, redis;
 	struct {

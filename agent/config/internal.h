@@ -54,7 +54,7 @@ extern const struct lf_section lf_sections[];
 
 extern const struct lf_value_kind lf_value_boolean, lf_value_integer, lf_value_path, lf_value_database,
 	lf_value_mongo_uri, lf_value_redis_uri, lf_value_namespace, lf_value_namespaces, lf_value_users,
-	lf_value_sources;
+	lf_value_sources, lf_value_frames;
 
 /* The row, which is there. */
 const struct lf_key *lf_key_find(const char *section, const char *name);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/config/internal.h"
+#include "agent/map/flags.h"
 
 #define AT(member) offsetof(struct lf_config, member)
 #define NUMBER(least, most, unit) (least), (most), (unit)
@@ -13,7 +14,8 @@
 #define BYTES(most) 0, (most), NULL
 #define NO_RANGE 0, 0, NULL
 
-enum { HOUR_MS = 3600 * 1000, URI_BYTES = 4096, DATABASE_BYTES = 63, LIST_BYTES = 160 };
+enum { HOUR_MS = 3600 * 1000, URI_BYTES = 4096, DATABASE_BYTES = 63, LIST_BYTES = 160,
+       FRAME_NAMES_BYTES = LF_SKIP_FRAMES_MAX - 1 };
 
 const struct lf_section lf_sections[] = {
 	{ "agent", "the agent and its store" },
@@ -51,6 +53,8 @@ const struct lf_key lf_keys[] = {
 
 	{ "hook", "max_entries", &lf_value_integer, AT(hook.max_entries), NUMBER(16, 65536, "entries"),
 	  "16384", "how many messages one process may have; what is beyond counts as overflow", NULL },
+	{ "hook", "skip_frames", &lf_value_frames, AT(hook.skip_frames), BYTES(FRAME_NAMES_BYTES), "[]",
+	  "wrappers whose calls are their callers'; for processes that start from now on", NULL },
 
 	{ "mongo", "enabled", &lf_value_boolean, AT(mongo.enabled), NO_RANGE, "false",
 	  "whether entries are sent there", NULL },

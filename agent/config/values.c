@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "agent/config/internal.h"
+#include "agent/map/flags.h"
 #include "hashing/utf8.h"
 #include "hashing/namespace.h"
 
@@ -312,6 +313,70 @@ static void print_sources(const struct lf_config *config, const struct lf_key *k
 
 const struct lf_value_kind lf_value_sources = { "a list of \"memory\", \"sqlite\", \"redis\" and \"mongo\"",
 	                                 LF_TOML_ARRAY, set_sources, print_sources };
+
+/* What a frame may be called, and no line break, which separates them for the processes. */
+static bool is_frame_name(struct lf_text text)
+{
+	size_t i;
+
+	for (i = 0; i < text.len; i++)
+		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
+			return false;
+	return text.len > 0 && text.data[0] != '!' && text.data[text.len - 1] != '!';
+}
+
+static int join_frames(const struct lf_config *config, const struct lf_key *key,
+                       const struct lf_toml_node *list, char *out, struct lf_error *err)
+{
+	const struct lf_toml_node *item;
+	size_t len = 0;
+
+	for (item = list->first; item; item = item->next) {
+		if (item->type != LF_TOML_STRING)
+			return not_strings(config, key, item, err);
+		if (!is_frame_name(item->as.string))
+			return refuse(config, key, item->as.string, key->kind->takes, err);
+		if (len + item->as.string.len + 1 > (size_t)key->most)
+			return lf_key_wrong(config, key, err, "%s.%s has more than %" PRId64
+			                    " bytes of names: shorten it", key->section, key->name, key->most);
+		memcpy(out + len, item->as.string.data, item->as.string.len);
+		len += item->as.string.len;
+		out[len++] = '\n';
+	}
+	out[len] = '\0';
+	return 0;
+}
+
+static int set_frames(struct lf_config *config, const struct lf_key *key,
+                      const struct lf_toml_node *node, struct lf_error *err)
+{
+	struct lf_config_texts *texts = config->texts;
+	char *joined = lf_pool_alloc(&texts->pool, (size_t)key->most + 1);
+	int rc;
+
+	if (!joined)
+		return no_memory(key, err);
+	rc = join_frames(config, key, node, joined, err);
+	return rc < 0 ? rc : keep(config, text_of(config, key), key,
+	                          (struct lf_text){ joined, strlen(joined) }, err);
+}
+
+static void print_frames(const struct lf_config *config, const struct lf_key *key, FILE *out)
+{
+	const char *name, *end, *before = "[";
+	char one[LF_SKIP_FRAMES_MAX];
+
+	for (name = *text_of(config, key); *name; name = end + 1, before = ", ") {
+		end = strchr(name, '\n');
+		(void)snprintf(one, sizeof(one), "%.*s", (int)(end - name), name);
+		(void)fputs(before, out);
+		lf_print_string(one, out);
+	}
+	(void)fputs(*before == '[' ? "[]" : "]", out);
+}
+
+const struct lf_value_kind lf_value_frames = { "a list of FUNCTION and MODULE!FUNCTION", LF_TOML_ARRAY,
+	                                set_frames, print_frames };
 
 /* ---- URIs: they may hold a password, and are never shown ---- */
 

@@ -141,7 +141,8 @@ static int read_allowed(const struct lf_config *config, struct lf_allowed **out,
 static struct lf_flags_defaults defaults_of(const struct lf_config *config)
 {
 	return (struct lf_flags_defaults){ .entries_max = (uint32_t)config->hook.max_entries,
-		                           .namespace = config->agent.namespace };
+		                           .namespace = config->agent.namespace,
+		                           .skip_frames = config->hook.skip_frames };
 }
 
 static int open_agent(struct daemon *daemon, struct lf_error *err)

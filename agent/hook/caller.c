@@ -73,20 +73,6 @@ static uintptr_t rbp_offset_of(uint64_t plan)
 	return (uintptr_t)(intptr_t)((int32_t)(uint32_t)plan >> PLAN_RBP_OFFSET_SHIFT);
 }
 
-/* For the shortest way: what goes up by the stack pointer. */
-static void keep_step(struct lf_process *process, const void *ret, uint64_t plan)
-{
-	uint64_t goes_on = variadic_of(plan) == LF_UNWIND_NOT_VARIADIC;
-	uint64_t bytes = cfa_offset_of(plan);
-
-	if (base_of(plan) == LF_UNWIND_RSP && variadic_of(plan) != LF_UNWIND_MAYBE_VARIADIC &&
-	    bytes % WORD == 0 && bytes > 0 && bytes < UINT64_C(1) << (64 - LF_STEP_RET_BITS) &&
-	    (uintptr_t)ret >> LF_STEP_GOES_ON_BIT == 0)
-		lf_step_put(&process->cache, ret,
-		            (uintptr_t)ret | goes_on << LF_STEP_GOES_ON_BIT |
-		                    bytes << LF_STEP_RET_BITS);
-}
-
 /* What is no call is not kept, or a table that leads to ever other numbers would fill the cache; but
  * a stub's own return address is: there is one of it at each call. */
 static uint64_t plan_of(struct lf_process *process, const void *ret, bool is_stubs_own)
@@ -94,13 +80,11 @@ static uint64_t plan_of(struct lf_process *process, const void *ret, bool is_stu
 	uint64_t key = lf_site_text(NULL, PLAN_METHOD);
 	uint64_t plan = process ? lf_site_find(&process->cache, ret, key, 0) : 0;
 
-	if (!plan) {
-		plan = plan_from(lf_unwind_of(ret));
-		if (process && ((plan & PLAN_IS_CALL) || (is_stubs_own && lf_is_in_module(ret))))
-			lf_site_add(&process->cache, ret, key, 0, plan);
-	}
-	if (process && (plan & PLAN_IS_CALL))
-		keep_step(process, ret, plan);
+	if (plan)
+		return plan;
+	plan = plan_from(lf_unwind_of(ret));
+	if (process && ((plan & PLAN_IS_CALL) || (is_stubs_own && lf_is_in_module(ret))))
+		lf_site_add(&process->cache, ret, key, 0, plan);
 	return plan;
 }
 
@@ -275,6 +259,20 @@ static struct climb begin(struct lf_process *process, const void *ret, const voi
 
 /* ---- Wrappers that hand on a va_list ---- */
 
+/* For the shortest way, where this one goes by the stack pointer. */
+static void keep_step(const struct climb *climb)
+{
+	enum lf_unwind_variadic variadic = variadic_of(climb->plan);
+	uint64_t goes_on = variadic == LF_UNWIND_NOT_VARIADIC, bytes = cfa_offset_of(climb->plan);
+	uintptr_t ret = (uintptr_t)climb->ret;
+
+	if (climb->process && base_of(climb->plan) == LF_UNWIND_RSP &&
+	    variadic != LF_UNWIND_MAYBE_VARIADIC && bytes % WORD == 0 && bytes > 0 &&
+	    bytes < UINT64_C(1) << (64 - LF_STEP_RET_BITS) && ret >> LF_STEP_GOES_ON_BIT == 0)
+		lf_step_put(&climb->process->cache, climb->ret,
+		            ret | goes_on << LF_STEP_GOES_ON_BIT | bytes << LF_STEP_RET_BITS);
+}
+
 const void *lf_caller_of_wrapper(const void *ret, const void *frame)
 {
 	struct climb climb = begin(lf_process_now(), ret, frame);
@@ -282,6 +280,7 @@ const void *lf_caller_of_wrapper(const void *ret, const void *frame)
 	for (unsigned level = 0; level < LF_CALLER_LEVELS; level++) {
 		enum lf_unwind_variadic variadic = variadic_of(climb.plan);
 
+		keep_step(&climb);
 		if (variadic == LF_UNWIND_MAYBE_VARIADIC || !step(&climb))
 			break;
 		if (variadic == LF_UNWIND_VARIADIC)
@@ -292,8 +291,63 @@ const void *lf_caller_of_wrapper(const void *ret, const void *frame)
 
 /* ---- Wrappers by name ---- */
 
+static bool is_text(const char *item, size_t len, struct lf_text text)
+{
+	return len == text.len && memcmp(item, text.data, len) == 0;
+}
+
+/* By its whole name or by that of its function. */
+static bool is_listed(const char *list, struct lf_text frame)
+{
+	const char *bang = memchr(frame.data, '!', frame.len);
+	struct lf_text function = { frame.data, 0 };
+
+	if (bang)
+		function = (struct lf_text){ bang + 1, frame.len - (size_t)(bang + 1 - frame.data) };
+	for (const char *end, *item = list; *item; item = *end ? end + 1 : end) {
+		end = item + strcspn(item, "\n");
+		if (is_text(item, (size_t)(end - item), frame) ||
+		    (bang && is_text(item, (size_t)(end - item), function)))
+			return true;
+	}
+	return false;
+}
+
+static bool is_skipped(struct lf_process *process, const void *ret)
+{
+	uint64_t key = lf_site_text(NULL, SKIP_METHOD);
+	uint64_t known = lf_site_find(&process->cache, ret, key, 0);
+	char frame[LF_FRAME_MAX];
+
+	if (known)
+		return known == SKIPPED;
+	known = is_listed(process->skip_frames, (struct lf_text){ frame, lf_frame_of(ret, frame) })
+	                ? SKIPPED : NOT_SKIPPED;
+	if (lf_is_in_module(ret))
+		lf_site_add(&process->cache, ret, key, 0, known);
+	return known == SKIPPED;
+}
+
+/* Out of our own library, and on. */
+static __attribute__((noinline)) const void *climb_from_here(struct lf_process *process,
+                                                             const void *ret)
+{
+	struct climb climb = begin(process, __builtin_return_address(0), __builtin_frame_address(0));
+	unsigned level;
+
+	for (level = 0; level < OWN_LEVELS && climb.ret != ret; level++)
+		if (!step(&climb))
+			return ret;
+	for (level = 0; level < LF_CALLER_LEVELS && step(&climb); level++) {
+		ret = climb.ret;
+		if (!is_skipped(process, ret))
+			break;
+	}
+	return ret;
+}
+
 const void *lf_caller_unskipped(struct lf_process *process, const void *ret)
 {
-	(void)process;
-	return ret;
+	return process->skip_frames[0] && is_skipped(process, ret) ? climb_from_here(process, ret)
+	                                                            : ret;
 }

@@ -43,7 +43,7 @@ const void *lf_caller_unskipped(struct lf_process *process, const void *ret);
 
 /* A plan that goes by the stack pointer alone, as nearly all do, fits into one word beside its call
  * site: the address, with a bit that no address has where the function is not variadic; above it how
- * many bytes from one return address to the next.  Each site has its place, by its lowest byte. */
+ * many bytes from one return address to the next.  Each site has its place, by its lowest bits. */
 enum { LF_STEP_GOES_ON_BIT = 47, LF_STEP_RET_BITS = 48 };
 
 static inline uintptr_t lf_step_bytes(uint64_t step)
@@ -60,7 +60,7 @@ static inline uint64_t lf_step_differs(uint64_t step, const void *ret)
 
 static inline uint64_t lf_step_at(const struct lf_process *process, const void *ret)
 {
-	return atomic_load_explicit(&process->cache.steps[(uint8_t)(uintptr_t)ret],
+	return atomic_load_explicit(&process->cache.steps[(uintptr_t)ret % LF_STEPS],
 	                            memory_order_relaxed);
 }
 

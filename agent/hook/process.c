@@ -67,6 +67,8 @@ static int fill(struct lf_process *process)
 	process->map = host.map;
 	process->flags = host.flags;
 	process->namespace_key = host.namespace_key;
+	if (!lf_flags_skip_frames(process->flags, process->skip_frames))
+		process->skip_frames[0] = '\0';
 	return 0;
 }
 

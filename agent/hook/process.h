@@ -54,6 +54,7 @@ struct lf_process {
 	struct lf_stream streams[LF_TAILS];
 	struct lf_fold folds[LF_FOLDS];
 	struct lf_scratches scratches;
+	char skip_frames[LF_SKIP_FRAMES_MAX]; /* the flags table's, as it was when the process began */
 };
 
 static inline struct lf_process *lf_process_now(void)

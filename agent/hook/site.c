@@ -118,7 +118,7 @@ void lf_site_add(struct lf_site_cache *cache, const void *ret, uint64_t text, ui
 void lf_step_put(struct lf_site_cache *cache, const void *ret, uint64_t step)
 {
 	if (!atomic_load_explicit(&cache->unloading, memory_order_acquire))
-		atomic_store_explicit(&cache->steps[(uint8_t)(uintptr_t)ret], step,
+		atomic_store_explicit(&cache->steps[(uintptr_t)ret % LF_STEPS], step,
 		                      memory_order_relaxed);
 }
 

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LF_SITES_FIRST = 128, LF_SITES_PROBES = 16, LF_STEPS = 256 };
+enum { LF_SITES_FIRST = 128, LF_SITES_PROBES = 16, LF_STEPS = 1024 };
 
 struct lf_site {
 	_Atomic uintptr_t ret;   /* 0: empty; 1: being filled */
@@ -39,7 +39,7 @@ struct lf_sites {
 struct lf_site_cache {
 	_Atomic(struct lf_sites *) sites;
 	_Atomic int unloading; /* dlclose calls under way in this process */
-	_Atomic uint64_t steps[LF_STEPS]; /* caller.h: by the lowest byte of a return address */
+	_Atomic uint64_t steps[LF_STEPS]; /* caller.h: by the lowest bits of a return address */
 };
 
 /* Text address and method in one word, so that one comparison does for both: addresses in user

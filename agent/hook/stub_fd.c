@@ -1,6 +1,7 @@
 /* Calls that print bytes to an fd. */
 #include <limits.h>
 
+#include "agent/hook/caller.h"
 #include "agent/hook/text_call.h"
 #include "hashing/sys.h"
 
@@ -132,7 +133,7 @@ static __attribute__((noinline)) ssize_t writev_long(const void *ret, int fd,
 	if (!process || count <= 0)
 		return writev_real(fd, iov, count, flags);
 	lf_stub_tell_due(process, NULL, fd);
-	origin = lf_message_origin(process, ret, method);
+	origin = lf_message_origin(process, lf_caller_unskipped(process, ret), method);
 	if (flags <= 0 && lf_message_any_rules(process) && gather(iov, count, &text))
 		return writev_judged(process, fd, &text, origin);
 	taken = writev_real(fd, iov, count, flags);

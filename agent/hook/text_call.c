@@ -1,5 +1,6 @@
 #include "agent/hook/text_call.h"
 
+#include "agent/hook/caller.h"
 #include "hashing/frame.h"
 
 static uintptr_t stream_of(const struct lf_text_call *call)
@@ -166,6 +167,7 @@ void lf_text_call(struct lf_text_call *call)
 		(void)call->print(call);
 		return;
 	}
+	call->ret = lf_caller_unskipped(process, call->ret);
 	if (call->file)
 		lf_inline_putc_catch_up(process, call->file, call->ret);
 	lf_stub_tell_due(process, call->file, call->fd);
