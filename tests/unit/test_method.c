@@ -1,5 +1,5 @@
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/hook/method.h"
@@ -14,11 +14,11 @@ static const char *name_of(enum lf_method method, int fd)
 
 Test(method, a_call_on_an_fd_carries_it_and_one_on_a_stream_does_not)
 {
-	cr_assert(eq(str, (char *)name_of(LF_METHOD_write, 2), "write.2"));
-	cr_assert(eq(str, (char *)name_of(LF_METHOD_pwritev2, 1023), "pwritev2.1023"));
-	cr_assert(eq(str, (char *)name_of(LF_METHOD_dprintf, LF_NO_FD), "dprintf"));
-	cr_assert(eq(str, (char *)name_of(LF_METHOD_printf, LF_NO_FD), "printf"));
-	cr_assert(eq(str, (char *)name_of(LF_METHOD_assert, 2), "assert"));
+	cr_assert_str_eq(name_of(LF_METHOD_write, 2), "write.2");
+	cr_assert_str_eq(name_of(LF_METHOD_pwritev2, 1023), "pwritev2.1023");
+	cr_assert_str_eq(name_of(LF_METHOD_dprintf, LF_NO_FD), "dprintf");
+	cr_assert_str_eq(name_of(LF_METHOD_printf, LF_NO_FD), "printf");
+	cr_assert_str_eq(name_of(LF_METHOD_assert, 2), "assert");
 }
 
 Test(method, a_call_on_the_system_log_carries_its_priority)
@@ -29,7 +29,7 @@ Test(method, a_call_on_the_system_log_carries_its_priority)
 
 	for (int i = 0; i < 8; i++) {
 		(void)snprintf(expected, sizeof(expected), "vsyslog.%s", names[i]);
-		cr_assert(eq(str, (char *)name_of(LF_METHOD_vsyslog, i), expected));
+		cr_assert_str_eq(name_of(LF_METHOD_vsyslog, i), expected);
 	}
 }
 
@@ -42,9 +42,9 @@ Test(method, each_method_has_a_name_and_a_code_of_16_bits_of_its_own)
 
 		if (a > LF_METHOD_vsyslog && a < LF_METHOD_WITHOUT_FD)
 			continue;
-		cr_assert(lt(u32, code, 1 << 16));
-		cr_assert(gt(sz, strlen(name_of((enum lf_method)a, fd)), 2));
+		cr_assert_lt(code, 1U << 16);
+		cr_assert_gt(strlen(name_of((enum lf_method)a, fd)), 2);
 		for (int b = 1; b < a; b++)
-			cr_assert(ne(u32, code, lf_method_code((enum lf_method)b, fd)));
+			cr_assert_neq(code, lf_method_code((enum lf_method)b, fd));
 	}
 }
