@@ -2,7 +2,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/core/adopt.h"
@@ -25,7 +24,7 @@ enum {
 };
 
 /* What goes wrong at every interval is told when it begins. */
-static void tell_once(struct lf_agent *agent, struct lf_error *last, const char *sentence)
+void lf_agent_tell_once(struct lf_agent *agent, struct lf_error *last, const char *sentence)
 {
 	if (strcmp(last->text, sentence) == 0)
 		return;
@@ -46,49 +45,6 @@ const char *lf_agent_store_path(const struct lf_agent *agent)
 struct lf_store *lf_agent_store(struct lf_agent *agent)
 {
 	return agent->store;
-}
-
-/* ---- Flags ---- */
-
-/* What has no effect is told when it is found, and again when it is something else. */
-static int publish_telling(struct lf_agent *agent, struct lf_error *err)
-{
-	struct lf_error useless = { "" };
-	int rc = lf_publish(agent->store, agent->dir, &useless, err);
-
-	if (useless.text[0])
-		tell_once(agent, &agent->last_useless, useless.text);
-	else if (rc == 0)
-		agent->last_useless.text[0] = '\0';
-	return rc;
-}
-
-static void publish(struct lf_agent *agent)
-{
-	struct lf_error err;
-
-	if (publish_telling(agent, &err) < 0)
-		tell_once(agent, &agent->last_flags_trouble, err.text);
-	else
-		agent->last_flags_trouble.text[0] = '\0';
-}
-
-int lf_agent_publish_now(struct lf_agent *agent, struct lf_error *err)
-{
-	int rc;
-
-	if (agent->store_lost)
-		return lf_fail(err, -ESTALE, "the agent has lost its store '%s': it obeys when it is there again",
-		               agent->claim.store);
-	rc = publish_telling(agent, err);
-	lf_agent_tell_changed(agent);
-	return rc;
-}
-
-void lf_agent_publish(struct lf_agent *agent)
-{
-	(void)lf_store_changed_elsewhere(agent->store);
-	publish(agent);
 }
 
 void lf_agent_tell_changed(const struct lf_agent *agent)
@@ -133,7 +89,7 @@ static int find_store(struct lf_agent *agent, struct lf_error *err)
 	agent->store = store;
 	agent->store_lost = false;
 	lf_store_set_patience(store, agent->patience_ms);
-	publish(agent);
+	lf_agent_publish_store(agent);
 	return 0;
 }
 
@@ -184,7 +140,7 @@ static void drain_at_interval(struct lf_agent *agent)
 	if (rc == 0)
 		agent->last_trouble.text[0] = '\0';
 	else if (rc != -EBUSY || now - agent->busy_since_ms >= BUSY_IS_NEWS_MS)
-		tell_once(agent, &agent->last_trouble, err.text);
+		lf_agent_tell_once(agent, &agent->last_trouble, err.text);
 }
 
 void lf_agent_find_sources(struct lf_agent *agent)
@@ -201,7 +157,7 @@ int lf_agent_drain(struct lf_agent *agent)
 	lf_agent_set_patience(agent, LF_STORE_PATIENCE_MS);
 	rc = lf_agent_drain_now(agent, &err);
 	if (rc < 0)
-		tell_once(agent, &agent->last_trouble, err.text);
+		lf_agent_tell_once(agent, &agent->last_trouble, err.text);
 	else
 		agent->last_trouble.text[0] = '\0';
 	return rc;
@@ -220,14 +176,6 @@ void lf_agent_accept_anew(struct lf_agent *agent, void *accepts_arg)
 {
 	agent->accepts_arg = accepts_arg;
 	lf_drain_accept_anew(agent->drain);
-}
-
-static uint64_t wall_ms(void)
-{
-	struct timespec now = { 0 };
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static int open_drain(struct lf_rundir *dir, void *arg, struct lf_error *err)
@@ -334,8 +282,7 @@ int lf_agent_open(struct lf_agent **out, const struct lf_agent_options *options,
 	if (rc == 0)
 		rc = lf_sources_new(&agent->sources, of_the_daemon(agent), err);
 	if (rc == 0)
-		rc = lf_announcer_new(&agent->announcer, &agent->reporter, options->announce_interval_s,
-		                      wall_ms(), err);
+		rc = lf_agent_begin_announcing(agent, options->announce_interval_s, err);
 	if (rc == 0 && agent->place == LF_AGENT_BASE_DIRECTORY)
 		rc = lf_runs_new(&agent->runs, err);
 	if (rc == 0)
@@ -370,16 +317,7 @@ static void forget_lost_runs(struct lf_agent *agent)
 	struct lf_error err;
 
 	if (lf_runs_forget_lost(&place, &err) < 0)
-		tell_once(agent, &agent->last_trouble, err.text);
-}
-
-static void announce(struct lf_agent *agent)
-{
-	int rc;
-	struct lf_flags *flags = lf_flags_map(lf_rundir_fd(agent->dir), 0, &rc);
-
-	lf_announcer_look(agent->announcer, flags, wall_ms());
-	lf_flags_unmap(flags);
+		lf_agent_tell_once(agent, &agent->last_trouble, err.text);
 }
 
 static void look(struct lf_agent *agent, int64_t now)
@@ -390,12 +328,12 @@ static void look(struct lf_agent *agent, int64_t now)
 	adopt(agent, now);
 	lf_agent_set_patience(agent, DRAIN_PATIENCE_MS);
 	drain_at_interval(agent);
-	announce(agent);
+	lf_agent_announce(agent);
 	lf_sources_look(agent->sources, agent->store);
 	if (agent->runs)
 		forget_lost_runs(agent);
 	if (lf_store_changed_elsewhere(agent->store)) {
-		publish(agent);
+		lf_agent_publish_store(agent);
 		lf_agent_tell_changed(agent);
 	}
 	agent->next_drain_ms = lf_clock_ms() + agent->interval_ms;
@@ -455,12 +393,7 @@ void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms,
 	(void)snprintf(agent->namespace, sizeof(agent->namespace), "%s",
 	               defaults->namespace ? defaults->namespace : LF_NAMESPACE_DEFAULT);
 	if (lf_publish_defaults(agent->dir, defaults, &err) < 0)
-		tell_once(agent, &agent->last_flags_trouble, err.text);
-}
-
-void lf_agent_announce_every(struct lf_agent *agent, unsigned interval_s)
-{
-	lf_announcer_set_interval(agent->announcer, interval_s);
+		lf_agent_tell_once(agent, &agent->last_flags_trouble, err.text);
 }
 
 void lf_agent_tally(const struct lf_agent *agent, struct lf_agent_tally *out)

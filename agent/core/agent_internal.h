@@ -42,13 +42,20 @@ struct lf_agent {
 void lf_agent_set_patience(struct lf_agent *agent, int ms);
 int lf_agent_drain_now(struct lf_agent *agent, struct lf_error *err);
 void lf_agent_tell_changed(const struct lf_agent *agent);
-/* Publishes what the store says, and lets the tiers know that it may have changed. */
-int lf_agent_publish_now(struct lf_agent *agent, struct lf_error *err);
+/* Tells what is another sentence than the last. */
+void lf_agent_tell_once(struct lf_agent *agent, struct lf_error *last, const char *sentence);
 bool lf_agent_accepts(void *agent, uid_t uid, const char *namespace); /* as lf_drain_options */
 
 /* requests.c: what is asked by the control socket; a lf_control_handler, its argument is the agent */
 int lf_agent_answer(void *arg, const struct lf_control_request *request, FILE *reply,
                     struct lf_error *err);
+
+/* agent_flags.c */
+void lf_agent_publish_store(struct lf_agent *agent); /* what fails is told */
+/* The same for somebody who asks, and lets the tiers know that the store may have changed. */
+int lf_agent_publish_now(struct lf_agent *agent, struct lf_error *err);
+int lf_agent_begin_announcing(struct lf_agent *agent, unsigned interval_s, struct lf_error *err);
+void lf_agent_announce(struct lf_agent *agent);
 
 /* requests_flags.c */
 struct lf_flag_verb {

@@ -88,6 +88,9 @@ extern const char lf_store_schema_sql[];
 extern const char lf_store_tally_sql[];
 extern const char lf_store_migrate_1_sql[], lf_store_migrate_2_sql[]; /* from this schema to the next */
 
+/* Entries that are muted or have a policy; in these very words, or the index is not used. */
+#define LF_STORE_RULED "(enabled = 0 OR policy IS NOT NULL)"
+
 /* The columns of a row of entries `e`, in the order that lf_store_read_row() takes them: identity and
  * numbers name the tables that they come from. */
 #define LF_STORE_COLUMNS_OF(identity, numbers)                                                  \

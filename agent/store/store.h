@@ -85,7 +85,6 @@ struct lf_query {
 	const char *namespace;   /* NULL: all */
 	const char *hash_prefix; /* lower-case hex; NULL: all */
 	const char *method;      /* NULL: all */
-	bool muted_only;
 	bool ruled_only;         /* muted, or with a policy */
 	bool this_run;           /* what this connection added with LF_ADD_TALLY: those entries
 	                          * only, counts and times of this run alone */
@@ -107,7 +106,7 @@ struct lf_store_totals {
 	uint64_t counts[LF_OUTCOME_COUNT];
 };
 
-/* Honours namespace, hash_prefix, method, muted_only, ruled_only and this_run. */
+/* Honours namespace, hash_prefix, method, ruled_only and this_run. */
 LF_MUST_CHECK int lf_store_totals(struct lf_store *store, const struct lf_query *query,
                                   struct lf_store_totals *out, struct lf_error *err);
 

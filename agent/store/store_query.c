@@ -45,10 +45,8 @@ static size_t append_conditions(char sql[SQL_MAX], size_t at, const struct lf_qu
 		at += (size_t)sprintf(sql + at, " AND %s.method = :method", from->key);
 	if (query->this_run)
 		at = append(sql, at, " AND t.run = :run");
-	if (query->muted_only)
-		at = append(sql, at, " AND e.enabled = 0");
 	if (query->ruled_only)
-		at = append(sql, at, " AND (e.enabled = 0 OR e.policy IS NOT NULL)");
+		at = append(sql, at, " AND " LF_STORE_RULED);
 	return at;
 }
 

@@ -29,7 +29,9 @@
 	" sequence INTEGER NOT NULL) WITHOUT ROWID;"
 
 /* What came with schema 3. */
-#define SITES_SQL                                                                             \
+#define SCHEMA_3_SQL                                                                          \
+	/* The agent asks for these whenever flags may have changed; a drain never touches it. */ \
+	"CREATE INDEX entriesRuled ON entries (namespace, hash) WHERE " LF_STORE_RULED ";"    \
 	/* Where entries without a source are printed from, until somebody has found the line. */ \
 	"CREATE TABLE sites ("                                                                \
 	" namespace TEXT NOT NULL,"                                                           \
@@ -74,8 +76,6 @@ const char lf_store_schema_sql[] =
 	" " CHANGED ","
 	" " FLAGS_CHANGED ","
 	" PRIMARY KEY (namespace, hash));"
-	/* The agent asks for these at each look; a drain never touches the index. */
-	"CREATE INDEX entriesMuted ON entries (namespace, hash) WHERE enabled = 0;"
 	"CREATE TABLE segments ("
 	" name TEXT NOT NULL PRIMARY KEY,"
 	" directory TEXT NOT NULL,"
@@ -91,7 +91,7 @@ const char lf_store_schema_sql[] =
 	"INSERT INTO meta VALUES ('drainSequence', 0), ('incarnation', ''), ('machine', ''),"
 	" ('dev', 0), ('ino', 0);"
 	"PRAGMA application_id = 0x4c474644;"
-	TIERS_SQL SITES_SQL;
+	TIERS_SQL SCHEMA_3_SQL;
 
 /* Every entry changed, as no tier was told of any.  The sequence itself stays: a copy of the file that
  * counted it up here would claim commits that are another's. */
@@ -103,7 +103,7 @@ const char lf_store_migrate_1_sql[] =
 	" OR persistToCache = 0 OR persistToDb = 0 OR tags <> '[]' OR policy IS NOT NULL;"
 	TIERS_SQL;
 
-const char lf_store_migrate_2_sql[] = SITES_SQL;
+const char lf_store_migrate_2_sql[] = "DROP INDEX IF EXISTS entriesMuted;" SCHEMA_3_SQL;
 
 /* What this connection added, for the summary of one run.  It holds its own texts, so that it
  * outlives a store that is replaced while the run goes on. */

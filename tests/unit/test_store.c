@@ -87,6 +87,23 @@ static void expect_sql(const char *sql, const char *expected)
 	cr_assert_str_eq(out, expected, "%s: \"%s\", expected \"%s\"", sql, out, expected);
 }
 
+/* The first step of how SQLite goes about it. */
+static void expect_plan(const char *sql, const char *part)
+{
+	char explain[512], plan[256] = "";
+	sqlite3_stmt *statement = NULL;
+	sqlite3 *db = NULL;
+
+	(void)snprintf(explain, sizeof(explain), "EXPLAIN QUERY PLAN %s", sql);
+	cr_assert_eq(sqlite3_open_v2(path(), &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_prepare_v2(db, explain, -1, &statement, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_step(statement), SQLITE_ROW);
+	(void)snprintf(plan, sizeof(plan), "%s", (const char *)sqlite3_column_text(statement, 3));
+	(void)sqlite3_finalize(statement);
+	(void)sqlite3_close(db);
+	cr_assert_not_null(strstr(plan, part), "%s", plan);
+}
+
 /* ---- The schema ---- */
 
 Test(store, the_columns_have_the_names_that_the_entry_has_everywhere)
@@ -197,7 +214,7 @@ Test(store, entries_are_found_and_ordered_as_asked)
 	expect_entries(&(struct lf_query){ .hash_prefix = "bbb" }, "lately:3 ");
 	expect_entries(&(struct lf_query){ .hash_prefix = "%" }, "");
 	expect_entries(&(struct lf_query){ .method = "puts" }, "");
-	expect_entries(&(struct lf_query){ .muted_only = true }, "");
+	expect_entries(&(struct lf_query){ .ruled_only = true }, "");
 }
 
 static int stop(void *arg, const struct lf_entry *entry)
@@ -232,10 +249,24 @@ Test(store, a_flag_that_changes_raises_its_version_and_one_that_does_not_keeps_i
 	cr_assert_not(changed);
 	expect_sql("SELECT enabled || ' ' || flagsVersion || ' ' || flagsWriter FROM entries",
 	           "0 1 here:agent");
-	expect_entries(&(struct lf_query){ .muted_only = true }, "x:1 ");
+	expect_entries(&(struct lf_query){ .ruled_only = true }, "x:1 ");
 	key.hash = HASH_B;
 	cr_assert_eq(lf_store_set_flags(store, &key, 1, &mute, &changed, &why), -ENOENT);
 	cr_assert_not_null(strstr(why.text, HASH_B));
+}
+
+Test(store, entries_that_have_a_rule_are_found_without_looking_at_the_others)
+{
+	const struct lf_flag_change fold = { .what = LF_FLAG_POLICY, .policy = "fold 30s", .writer = "w" };
+	const struct lf_entry_key key = { "shop", HASH_B };
+	bool changed;
+
+	add("shop", HASH_A, "x", 1, 1);
+	add("shop", HASH_B, "y", 1, 1);
+	cr_assert_eq(lf_store_set_flags(store, &key, 1, &fold, &changed, &why), 0, "%s", why.text);
+	expect_entries(&(struct lf_query){ .ruled_only = true }, "y:1 ");
+	expect_plan("SELECT * FROM entries e WHERE 1 AND (enabled = 0 OR policy IS NOT NULL) ORDER BY"
+	            " e.flagsChanged DESC, e.namespace, e.hash", "USING INDEX entriesRuled");
 }
 
 Test(store, a_change_by_another_program_is_noticed)
