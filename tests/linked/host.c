@@ -7,7 +7,6 @@
  *   echo           a call for each byte of stdin; each time, how often its argument was evaluated
  *   signals COUNT  a signal handler that counts while the program does; how often each did
  *   both COUNT     the same calls by the macros and by libc
- *   inline COUNT   between the program's own bytes in the buffer of stdout
  *   unload FILE    loads a library, calls it and unloads it, again and again
  *   many COUNT     so many different messages
  *   cost WHAT COUNT   for callgrind: `site` or `nothing`
@@ -74,13 +73,11 @@ static void threads(long calls)
 		(void)pthread_join(thread[i], NULL);
 }
 
-/* One site for the parent and all its children. */
+/* One site for the parent and all its children, and nothing else by which they would be known. */
 static void say(const char *who)
 {
 	lf_printf("%s prints\n", who);
 	(void)fflush(stdout);
-	if (!lf_call("child", who, "host!forks"))
-		abort();
 }
 
 static void wait_for(pid_t pid)
@@ -95,6 +92,8 @@ static void wait_for(pid_t pid)
 static void child(const char *who)
 {
 	say(who);
+	if (!lf_call("child", who, "host!forks"))
+		abort();
 	_exit(0);
 }
 
@@ -120,7 +119,7 @@ static void forks(const char *program)
 		pid = fork();
 		if (pid == 0)
 			child("grand");
-		wait_for(pid);
+		wait_for(pid); /* says that it is a parent, too */
 		_exit(0);
 	}
 	wait_for(pid);
@@ -195,17 +194,6 @@ __attribute__((noinline)) static void both(long calls)
 	}
 }
 
-static void inlined(long calls)
-{
-	for (long i = 0; i < calls; i++) {
-		lf_printf("linked %ld\n", i);
-		(void)putchar_unlocked('x');
-		(void)putchar_unlocked('\n');
-		if (i % 3 == 0)
-			printf("hooked %ld\n", i);
-	}
-}
-
 static void unload(const char *file)
 {
 	for (int i = 0; i < CYCLES; i++) {
@@ -262,8 +250,6 @@ int main(int argc, char **argv)
 		signals(number);
 	else if (strcmp(what, "both") == 0)
 		both(number);
-	else if (strcmp(what, "inline") == 0)
-		inlined(number);
 	else if (strcmp(what, "unload") == 0)
 		unload(argv[2]);
 	else if (strcmp(what, "many") == 0)
