@@ -62,6 +62,7 @@
 	X(daemon, int, (int, int)) \
 	X(login_tty, int, (int)) \
 	X(dlclose, int, (void *)) \
+	X(__cxa_finalize, void, (void *)) \
 	X(clock_gettime, int, (clockid_t, struct timespec *)) \
 	X(vsyslog, void, (int, const char *, va_list)) \
 	X(__vsyslog_chk, void, (int, int, const char *, va_list)) \

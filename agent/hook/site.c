@@ -63,84 +63,108 @@ uint64_t lf_site_find(const struct lf_site_cache *cache, const void *ret, uint64
 	return 0;
 }
 
-static bool put(struct lf_sites *sites, uintptr_t ret, uint64_t text, uint64_t len,
-                uint64_t target)
+/* The cell with that key: the one that has it, or a free one that is given it.  NULL where neither is
+ * near. */
+static struct lf_site *cell_for(struct lf_sites *sites, uintptr_t ret, uint64_t text, uint64_t len)
 {
 	uint32_t at = lf_site_start(ret, text, sites->mask);
 
 	for (unsigned tries = 0; tries < LF_SITES_PROBES; tries++, at = next(sites, at)) {
 		struct lf_site *cell = lf_site_at(sites, at);
-		uintptr_t empty = 0;
+		uintptr_t found = 0;
 
-		if (!atomic_compare_exchange_strong_explicit(&cell->ret, &empty, CLAIMED,
-		                                             memory_order_acquire,
-		                                             memory_order_relaxed))
-			continue;
-		atomic_store_explicit(&cell->text, text, memory_order_relaxed);
-		atomic_store_explicit(&cell->len, len, memory_order_relaxed);
-		atomic_store_explicit(&cell->target, target, memory_order_relaxed);
-		/* Release pairs with the acquire in lf_site_find(). */
-		atomic_store_explicit(&cell->ret, ret, memory_order_release);
-		atomic_fetch_add_explicit(&sites->used, 1, memory_order_relaxed);
-		return true;
+		if (atomic_compare_exchange_strong_explicit(&cell->ret, &found, CLAIMED,
+		                                            memory_order_acquire,
+		                                            memory_order_acquire)) {
+			cell->text = text;
+			cell->len = len;
+			/* Release pairs with the acquire in lf_site_match(). */
+			atomic_store_explicit(&cell->ret, ret, memory_order_release);
+			atomic_fetch_add_explicit(&sites->used, 1, memory_order_relaxed);
+			return cell;
+		}
+		if (found == ret && cell->text == text && cell->len == len)
+			return cell;
 	}
-	return false;
+	return NULL;
 }
 
-/* Of two threads that grow the table at once one wins. */
-static struct lf_sites *grow(struct lf_site_cache *cache, struct lf_sites *old)
+/* Twice as large, unless most of its sites have lost their targets: code that came and went. */
+static uint32_t cells_wanted(const struct lf_sites *old)
 {
-	struct lf_sites *bigger = new_table(cells_of(old) * 2);
+	uint32_t cells = cells_of(old), live = 0;
 
-	if (!bigger)
+	for (uint32_t i = 0; i < cells; i++)
+		live += atomic_load_explicit(&old->cells[i].target, memory_order_relaxed) != 0;
+	return live > cells / 2 ? cells * 2 : cells;
+}
+
+/* Of two threads that replace the table at once one wins. */
+static struct lf_sites *replace(struct lf_site_cache *cache, struct lf_sites *old)
+{
+	struct lf_sites *full = old, *fresh = new_table(cells_wanted(old));
+	size_t bytes = table_bytes(old->mask);
+
+	if (!fresh)
 		return old;
-	if (atomic_compare_exchange_strong_explicit(&cache->sites, &old, bigger,
-	                                            memory_order_acq_rel, memory_order_acquire))
-		return bigger;
-	(void)lf_sys_munmap(bigger, table_bytes(bigger->mask));
-	return old;
+	if (!atomic_compare_exchange_strong(&cache->sites, &old, fresh)) {
+		(void)lf_sys_munmap(fresh, table_bytes(fresh->mask));
+		return old;
+	}
+	/* Who is still in it finds zeros from now on, and so no site; a mask of 0 is one cell. */
+	(void)lf_sys_madvise(full, bytes, MADV_DONTNEED);
+	return fresh;
 }
 
 void lf_site_add(struct lf_site_cache *cache, const void *ret, uint64_t text, uint64_t len,
                  uint64_t target)
 {
-	struct lf_sites *table = atomic_load_explicit(&cache->sites, memory_order_acquire);
+	struct lf_sites *table = atomic_load(&cache->sites);
 	uint32_t used = atomic_load_explicit(&table->used, memory_order_relaxed);
+	struct lf_site *cell;
 
-	if (atomic_load_explicit(&cache->unloading, memory_order_acquire))
+	if (atomic_load(&cache->unloading))
 		return;
 	if (used > cells_of(table) / 4 * 3)
-		table = grow(cache, table);
-	if (!put(table, (uintptr_t)ret, text, len, target))
-		(void)put(grow(cache, table), (uintptr_t)ret, text, len, target);
+		table = replace(cache, table);
+	cell = cell_for(table, (uintptr_t)ret, text, len);
+	if (!cell)
+		cell = cell_for(replace(cache, table), (uintptr_t)ret, text, len);
+	if (!cell)
+		return;
+	/* The caller is in a call of that code, which goes when it has returned at the earliest.  A
+	 * module that began to go meanwhile either found this target when it took them away, or is
+	 * seen here: all four steps are sequentially consistent. */
+	atomic_store(&cell->target, target);
+	if (atomic_load(&cache->unloading))
+		atomic_store(&cell->target, 0);
 }
 
+/* As above; of another step that came into that place meanwhile, too, nothing is left. */
 void lf_step_put(struct lf_site_cache *cache, const void *ret, uint64_t step)
 {
-	if (!atomic_load_explicit(&cache->unloading, memory_order_acquire))
-		atomic_store_explicit(&cache->steps[(uintptr_t)ret % LF_STEPS], step,
-		                      memory_order_relaxed);
+	_Atomic uint64_t *place = &cache->steps[(uintptr_t)ret % LF_STEPS];
+
+	if (atomic_load(&cache->unloading))
+		return;
+	atomic_store(place, step);
+	if (atomic_load(&cache->unloading))
+		atomic_store(place, 0);
 }
 
 void lf_sites_unload_begin(struct lf_site_cache *cache)
 {
-	struct lf_sites *sites = atomic_load_explicit(&cache->sites, memory_order_acquire);
+	struct lf_sites *sites;
 
-	/* Whoever adds a site after this line sees `unloading`; whoever was adding one before is in
-	 * a call of that very module, which the host therefore may not unload yet. */
-	atomic_fetch_add_explicit(&cache->unloading, 1, memory_order_seq_cst);
-	for (uint32_t i = 0; i < cells_of(sites); i++) {
-		uintptr_t ret = atomic_load_explicit(&sites->cells[i].ret, memory_order_relaxed);
-
-		/* A claimed cell is left to its claimer. */
-		if (ret > CLAIMED)
-			atomic_compare_exchange_strong_explicit(&sites->cells[i].ret, &ret, 0,
-			                                        memory_order_release,
-			                                        memory_order_relaxed);
-	}
-	atomic_store_explicit(&sites->used, 0, memory_order_relaxed);
+	atomic_fetch_add(&cache->unloading, 1);
+	/* Who replaces the table from here on sees `unloading`. */
+	sites = atomic_load(&cache->sites);
+	for (uint32_t i = 0; i < cells_of(sites); i++)
+		if (atomic_load(&sites->cells[i].target))
+			atomic_store(&sites->cells[i].target, 0);
 	for (uint32_t i = 0; i < LF_STEPS; i++)
-		atomic_store_explicit(&cache->steps[i], 0, memory_order_relaxed);
+		if (atomic_load(&cache->steps[i]))
+			atomic_store(&cache->steps[i], 0);
 }
 
 void lf_sites_unload_end(struct lf_site_cache *cache)

@@ -1,13 +1,15 @@
 /* The call-site cache: from the addresses of a call to what it counts into, in a few loads.
  *
  * The key is the return address, the address of the format or text (0: whatever the text), the
- * method with its fd, and the length of a text that does not end itself.  An address may be cached only while what stands there cannot
- * change: both in a loaded module, the text in a constant segment (hashing/frame.h).  When a module
- * goes (dlclose) the whole cache is emptied, and while one goes nothing is added.
+ * method with its fd, and the length of a text that does not end itself.  An address may be cached
+ * only while what stands there cannot change: both in a loaded module, the text in a constant segment
+ * (hashing/frame.h).  When a module goes, the targets of all sites are taken away, and while one goes
+ * none is given.
  *
- * Lock-free.  A cell is claimed by CAS on its return address, filled, then published.  A table that
- * is full is replaced by an empty one of twice the size, which the sites find their way into again:
- * copying could bring back what an unloading thread has just removed.
+ * Lock-free.  A cell is claimed by CAS on its return address, filled, then published; from then on its
+ * key never changes, only its target does, in one word.  So whoever has found the key needs no second
+ * look at it.  A table that is full is replaced by an empty one, which the sites find their way into
+ * again: copying could bring back what an unloading thread has just removed.
  */
 #ifndef LOGFOLD_HOOK_SITE_H
 #define LOGFOLD_HOOK_SITE_H
@@ -20,10 +22,10 @@
 enum { LF_SITES_FIRST = 128, LF_SITES_PROBES = 16, LF_STEPS = 1024 };
 
 struct lf_site {
-	_Atomic uintptr_t ret;   /* 0: empty; 1: being filled */
-	_Atomic uint64_t text;   /* lf_site_text() */
-	_Atomic uint64_t len;    /* 0 where the method's texts end themselves */
-	_Atomic uint64_t target; /* never 0 */
+	_Atomic uintptr_t ret;   /* 0: empty; 1: being filled; then constant */
+	uint64_t text;           /* lf_site_text(); constant once `ret` is there */
+	uint64_t len;            /* the same; 0 where the method's texts end themselves */
+	_Atomic uint64_t target; /* 0: taken away */
 };
 _Static_assert(sizeof(struct lf_site) == 32, "two cells a cache line");
 
@@ -34,11 +36,10 @@ struct lf_sites {
 	struct lf_site cells[];
 };
 
-/* Outgrown tables stay mapped for readers that are still in them; together they are at most as
- * large as the current one. */
+/* Outgrown tables stay mapped for readers that are still in them, but their memory is given back. */
 struct lf_site_cache {
 	_Atomic(struct lf_sites *) sites;
-	_Atomic int unloading; /* dlclose calls under way in this process */
+	_Atomic int unloading; /* modules that are going */
 	_Atomic uint64_t steps[LF_STEPS]; /* caller.h: by the lowest bits of a return address */
 };
 
@@ -61,16 +62,17 @@ static inline struct lf_site *lf_site_at(const struct lf_sites *sites, uint32_t 
 	return (struct lf_site *)(uintptr_t)((const char *)sites->cells + offset);
 }
 
-/* Whether this is the site's cell, and then its target.  The target is read first: a cell that is
- * emptied and filled anew meanwhile shows in what is compared after it. */
+/* Whether this is the site's cell, and then its target, which may be 0. */
 static inline bool lf_site_match(const struct lf_site *cell, const void *ret, uint64_t text,
                                  uint64_t len, uint64_t *target)
 {
+	/* Acquire pairs with the release that publishes the key in lf_site_add(). */
+	if (atomic_load_explicit(&cell->ret, memory_order_acquire) != (uintptr_t)ret ||
+	    cell->text != text || (len && cell->len != len))
+		return false;
+	/* Acquire: who finds the slot finds what is in it. */
 	*target = atomic_load_explicit(&cell->target, memory_order_acquire);
-	/* Acquire pairs with the release in lf_site_add(). */
-	return atomic_load_explicit(&cell->ret, memory_order_acquire) == (uintptr_t)ret &&
-	       atomic_load_explicit(&cell->text, memory_order_acquire) == text &&
-	       (!len || atomic_load_explicit(&cell->len, memory_order_relaxed) == len);
+	return true;
 }
 
 /* The target from the two cells where most sites are, without a loop; 0 says nothing about the
@@ -79,7 +81,7 @@ static inline uint64_t lf_site_find_near(const struct lf_sites *sites, const voi
                                          uint64_t text, uint64_t len)
 {
 	uint32_t at = lf_site_start((uintptr_t)ret, text, sites->mask);
-	uint64_t target;
+	uint64_t target = 0;
 
 	if (__builtin_expect(lf_site_match(lf_site_at(sites, at), ret, text, len, &target), 1))
 		return target;
@@ -101,7 +103,8 @@ bool lf_sites_init(struct lf_site_cache *cache);
 void lf_site_add(struct lf_site_cache *cache, const void *ret, uint64_t text, uint64_t len,
                  uint64_t target);
 
-/* Around a dlclose: empties the cache, and nothing is added until the matching _end. */
+/* Around the going of a module, while its code can still run: no site has a target any more, and none is
+ * given one until the matching _end. */
 void lf_sites_unload_begin(struct lf_site_cache *cache);
 void lf_sites_unload_end(struct lf_site_cache *cache);
 

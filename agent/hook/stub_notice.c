@@ -272,19 +272,33 @@ static void mark(FILE *file)
 	}
 
 /* Another module may come to lie where this one was. */
+#define LF_UNLOADING(call) \
+	struct lf_process *process = known_process(); \
+\
+	if (process) \
+		lf_sites_unload_begin(&process->cache); \
+	call; \
+	if (process) \
+		lf_sites_unload_end(&process->cache)
+
 #define LF_STUB_dlclose(symbol) \
 	LF_EXPORT int symbol(void *module); \
 	int symbol(void *module) \
 	{ \
-		struct lf_process *process = known_process(); \
 		int rc; \
 \
-		if (process) \
-			lf_sites_unload_begin(&process->cache); \
-		rc = lf_real_##symbol(module); \
-		if (process) \
-			lf_sites_unload_end(&process->cache); \
+		LF_UNLOADING(rc = lf_real_##symbol(module)); \
 		return rc; \
+	}
+
+/* What a module calls last before it is unmapped, whoever unloads it: libc by itself (character sets, name
+ * services), or a library that does not find our dlclose.  One without the compiler's start files does
+ * not; then the dlclose above is all we see. */
+#define LF_STUB_finalize(symbol) \
+	LF_EXPORT void symbol(void *module); \
+	void symbol(void *module) \
+	{ \
+		LF_UNLOADING(lf_real_##symbol(module)); \
 	}
 
 #define LF_NOTICE_CALL(symbol, shape) LF_STUB_##shape(symbol)

@@ -55,3 +55,31 @@ Test(site, unloading_a_module_empties_the_cache_and_nothing_is_added_meanwhile, 
 	lf_site_add(&cache, RET(1), text, 0, 24);
 	cr_assert_eq(lf_site_find(&cache, RET(1), text, 0), 24);
 }
+
+Test(site, a_library_that_is_loaded_again_and_again_at_one_address_takes_no_more_room, .init = start)
+{
+	enum { SITES = 50, ROUNDS = 1000 };
+
+	for (int round = 0; round < ROUNDS; round++) {
+		for (uint64_t i = 1; i <= SITES; i++)
+			lf_site_add(&cache, RET(i), lf_site_text(RET(3 * i), 1), 0, i * 8);
+		lf_sites_unload_begin(&cache);
+		lf_sites_unload_end(&cache);
+	}
+	cr_assert_eq(atomic_load(&cache.sites->used), SITES);
+}
+
+Test(site, libraries_that_come_and_go_at_ever_new_addresses_do_not_make_the_table_grow, .init = start)
+{
+	uint32_t first = cache.sites->mask;
+
+	for (uint64_t i = 1; i <= 100000; i++) {
+		lf_site_add(&cache, RET(i), lf_site_text(RET(3 * i), 1), 0, i * 8);
+		cr_assert_eq(lf_site_find(&cache, RET(i), lf_site_text(RET(3 * i), 1), 0), i * 8);
+		if (i % 20 == 0) {
+			lf_sites_unload_begin(&cache);
+			lf_sites_unload_end(&cache);
+		}
+	}
+	cr_assert_leq(cache.sites->mask, 2 * first + sizeof(struct lf_site));
+}
