@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "agent/cli/cli.h"
+#include "agent/cli/display.h"
 #include "agent/cli/wish.h"
+#include "agent/core/excerpt.h"
 #include "agent/core/policy.h"
 
 struct kind {
@@ -73,13 +75,14 @@ int lf_cmd_fold(const struct lf_options *options)
 {
 	static const struct kind kind = { "fold", "folded", "for ", "folded" };
 	int last = options->words_count - 1;
+	char shown[LF_EXCERPT_MAX];
 
 	if (is_selector(options->words[last]))
 		return police(options, options->words_count, &kind, LF_FOLD_PERIOD);
 	if (last > 0)
 		return police_by_last(options, &kind);
 	lf_complain("'%s' is no selector: say which messages, and the period behind them",
-		    options->words[last]);
+		    lf_excerpt(lf_text_of(options->words[last]), shown));
 	return LF_EXIT_USAGE;
 }
 

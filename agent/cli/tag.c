@@ -6,6 +6,7 @@
 #include "agent/cli/cli.h"
 #include "agent/cli/display.h"
 #include "agent/cli/wish.h"
+#include "agent/core/excerpt.h"
 #include "agent/core/json.h"
 #include "hashing/utf8.h"
 
@@ -24,14 +25,15 @@ static bool is_tag(const char *word)
 /* The words as a JSON array; NULL when one is no tag, or memory is out: that was told. */
 static char *array_of(char **words, int *status)
 {
-	char *text = NULL;
+	char *text = NULL, shown[LF_EXCERPT_MAX];
 	size_t bytes = 0;
 	FILE *out = open_memstream(&text, &bytes);
 
 	*status = LF_EXIT_FAILED;
 	for (char **word = words; out && *word; word++) {
 		if (!is_tag(*word)) {
-			lf_complain("'%s' is no tag: give 1 to %d bytes of text", *word, (int)TAG_MAX);
+			lf_complain("'%s' is no tag: give 1 to %d bytes of text",
+				    lf_excerpt(lf_text_of(*word), shown), (int)TAG_MAX);
 			*status = LF_EXIT_USAGE;
 			(void)fclose(out);
 			free(text);

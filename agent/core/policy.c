@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SHOWN_MAX = 60 };
+#include "agent/core/excerpt.h"
+
 static const uint64_t period_max_ms = LF_POLICY_PERIOD_MAX_H * UINT64_C(3600000);
 
-static int shown(struct lf_text text)
-{
-	return (int)(text.len < SHOWN_MAX ? text.len : SHOWN_MAX);
-}
+/* '%s' in the sentence is what was given. */
+#define WRONG(err, given, format, ...) \
+	lf_fail(err, -EINVAL, format, lf_excerpt(given, (char[LF_EXCERPT_MAX]){ 0 }), ##__VA_ARGS__)
 
 /* Takes a word off the beginning; with the space behind it where `ends` is one. */
 static bool take(struct lf_text *text, const char *word)
@@ -65,11 +65,11 @@ int lf_policy_period(struct lf_text text, uint32_t *ms, struct lf_error *err)
 	uint64_t number, unit;
 
 	if (!take_number(&left, &number) || !take_unit(&left, &unit) || left.len > 0)
-		return lf_fail(err, -EINVAL, "'%.*s' is no period: write a whole number and its unit, as 500ms, "
-		                             "30s, 5m or 2h", shown(text), text.data);
+		return WRONG(err, text, "'%s' is no period: write a whole number and its unit, as 500ms, "
+		                             "30s, 5m or 2h");
 	if (number == 0 || number > period_max_ms / unit)
-		return lf_fail(err, -EINVAL, "a period of %.*s is not kept: give one from 1ms to %dh",
-		               shown(text), text.data, (int)LF_POLICY_PERIOD_MAX_H);
+		return WRONG(err, text, "a period of %s is not kept: give one from 1ms to %dh",
+		             (int)LF_POLICY_PERIOD_MAX_H);
 	*ms = (uint32_t)(number * unit);
 	return 0;
 }
@@ -92,8 +92,7 @@ static int parse_sample(struct lf_text left, uint64_t *rule, struct lf_error *er
 	int rc;
 
 	if (!take(&left, "1/") || !take_number(&left, &n) || left.len > 0)
-		return lf_fail(err, -EINVAL, "'%.*s' is no sample: write 1/N, as 1/100 for one call in a hundred",
-		               shown(given), given.data);
+		return WRONG(err, given, "'%s' is no sample: write 1/N, as 1/100 for one call in a hundred");
 	rc = check_number(n, 2, "one call in one, or in none, is no sample: give 1/2 or less, or take the policy "
 	                        "away with `logfold pass`", err);
 	if (rc == 0)
@@ -109,8 +108,7 @@ static int parse_limit(struct lf_text left, uint64_t *rule, struct lf_error *err
 	int rc;
 
 	if (!take_number(&left, &n) || !take(&left, "/"))
-		return lf_fail(err, -EINVAL, "'%.*s' is no limit: write N/PERIOD, as 10/60s for ten calls a minute",
-		               shown(given), given.data);
+		return WRONG(err, given, "'%s' is no limit: write N/PERIOD, as 10/60s for ten calls a minute");
 	rc = check_number(n, 1, "a limit of none is a mute: give 1 or more, or use `logfold mute`", err);
 	if (rc == 0)
 		rc = lf_policy_period(left, &period_ms, err);
@@ -143,8 +141,7 @@ int lf_policy_parse(struct lf_text text, uint64_t *rule, struct lf_error *err)
 		return parse_limit(left, rule, err);
 	if (take(&left, "fold "))
 		return parse_fold(left, rule, err);
-	return lf_fail(err, -EINVAL, "'%.*s' is no policy: write sample 1/N, limit N/PERIOD or fold PERIOD",
-	               shown(text), text.data);
+	return WRONG(err, text, "'%s' is no policy: write sample 1/N, limit N/PERIOD or fold PERIOD");
 }
 
 void lf_policy_format(uint64_t rule, char out[LF_POLICY_MAX])
