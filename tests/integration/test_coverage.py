@@ -204,3 +204,27 @@ class TestNames:
         bare, under = hooked(str(program))
         assert bare.stdout == b"own ones say 41\n"
         assert under == bare
+
+
+class TestInline:
+    """Bytes that a macro put into stdout's buffer, which error() flushes by an inner call of libc's."""
+
+    def test_none_is_lost_or_counted_twice_when_error_flushes_them(self, logfold, tmp_path):
+        (tmp_path / "inline.c").write_text(
+            "#include <error.h>\n#include <stdio.h>\n"
+            "static void line(const char *p) { while (*p) putchar_unlocked(*p++); }\n"
+            "int main(void)\n{\n"
+            "	for (int i = 0; i < 3; i++) {\n"
+            "		line(\"before it\\n\");\n"
+            "		error(0, 0, \"told %d\", i);\n"
+            "		line(\"a longer line after it\\n\");\n"
+            "	}\n"
+            "	line(\"at last\\n\");\n"
+            "	error(1, 0, \"told at the end\");\n"
+            "}\n")
+        subprocess.run(["gcc", "-O2", "-o", tmp_path / "inline", tmp_path / "inline.c"], check=True)
+        done = logfold("run", "--summary", "none", "--", tmp_path / "inline")
+        assert done.returncode == 1
+        assert {(e["method"], e["messageTemplate"]): e["countTotal"] for e in logfold.entries()} == {
+            ("putc", "before it"): 3, ("error", "told %d"): 3, ("putc", "a longer line after it"): 3,
+            ("putc", "at last"): 1, ("error", "told at the end"): 1}
