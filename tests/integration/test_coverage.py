@@ -228,3 +228,34 @@ class TestInline:
         assert {(e["method"], e["messageTemplate"]): e["countTotal"] for e in logfold.entries()} == {
             ("putc", "before it"): 3, ("error", "told %d"): 3, ("putc", "a longer line after it"): 3,
             ("putc", "at last"): 1, ("error", "told at the end"): 1}
+
+
+class TestPolicies:
+    def test_a_sample_of_what_complains_goes_out_and_all_of_it_is_counted(self, logfold, tmp_path):
+        (tmp_path / "complain.c").write_text(
+            "#define _GNU_SOURCE\n"
+            "#include <err.h>\n#include <errno.h>\n#include <error.h>\n#include <stdio.h>\n"
+            "#include <string.h>\n#include <syslog.h>\n"
+            "int main(void)\n{\n"
+            "	char *text = strdup(\"one and the same text\");\n"
+            "	openlog(\"complain\", LOG_PERROR, LOG_USER);\n"
+            "	for (int i = 0; i < 10; i++) {\n"
+            "		errno = ENOENT;\n"
+            "		perror(\"opening\");\n"
+            "		warnx(\"told %d times\", i);\n"
+            "		error(0, 0, \"wrong %d times\", i);\n"
+            "		syslog(LOG_INFO, \"logged %d times\", i);\n"
+            "		warnx(\"%s\", text);\n"
+            "		syslog(LOG_ERR, \"%s\", text);\n"
+            "	}\n"
+            "	return 0;\n"
+            "}\n")
+        subprocess.run(["gcc", "-O2", "-o", tmp_path / "complain", tmp_path / "complain.c"], check=True)
+        command = "run", "--summary", "none", "--", "./complain"
+        lines = logfold(*command, cwd=tmp_path).stderr.splitlines()
+        assert len(lines) == 60
+        sampled = logfold("sample", "template~=^", "1/5")
+        assert sampled.returncode == 0, sampled.stderr
+        under = logfold(*command, cwd=tmp_path).stderr.splitlines()
+        assert [line for line in under if not line.startswith("logfold: ")] == lines[:6] + lines[30:36]
+        assert [(e["countTotal"], e["countSampled"]) for e in logfold.entries()] == [(20, 8)] * 6
