@@ -168,6 +168,8 @@ class TestVoices:
         assert once("hooked", *hook) == bare
         twice = collections.Counter({("pwritev2.2", "two pieces"): 1})
         assert self.counted(logfold, "countTotal") == SAID + SAID_IN_ANY_CASE + twice
+        # Those that take a va_list belong to whoever called what hands it on.
+        assert [e for e in logfold.entries() if "through_" in e["topFrame"]] == []
         muted = logfold("mute", "template~=^")
         assert muted.returncode == 0, muted.stderr
         out, err, results = once("muted", *hook)
