@@ -28,6 +28,7 @@ enum {
 	LF_POLICED_COUNT_SHIFT = 4,
 	LF_POLICED_COUNT_MAX = (1 << 24) - 1, /* a count stops there */
 	LF_POLICED_SINCE_SHIFT = 28,
+	LF_POLICED_HELD_UP_MS = 3600000,
 	/* So long after the end of a fold's period the process may tell its repeats, where the flags table
 	 * says nothing else; from then on the agent does. */
 	LF_FOLD_GRACE_MS = 1000,
@@ -39,10 +40,13 @@ static inline uint32_t lf_policed_count(uint64_t policed)
 	return (uint32_t)(policed >> LF_POLICED_COUNT_SHIFT) & LF_POLICED_COUNT_MAX;
 }
 
-/* How long ago the period of such a word began. */
+/* How long ago the period of such a word began.  A thread that was held up since it asked for the time may
+ * find one that began after that: it has begun just now, rather than 2^36 ms ago. */
 static inline uint64_t lf_policed_age_ms(uint64_t policed, uint64_t now_ms)
 {
-	return (now_ms - (policed >> LF_POLICED_SINCE_SHIFT)) & LF_POLICED_TIME_MASK;
+	uint64_t age_ms = (now_ms - (policed >> LF_POLICED_SINCE_SHIFT)) & LF_POLICED_TIME_MASK;
+
+	return age_ms > LF_POLICED_TIME_MASK - LF_POLICED_HELD_UP_MS ? 0 : age_ms;
 }
 
 /* One comparison.  Relaxed: a flag takes effect with the next call that sees it. */

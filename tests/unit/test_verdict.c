@@ -160,6 +160,20 @@ Test(verdict, a_policed_slot_is_never_taken_for_one_that_passes_or_is_muted, .in
 	}
 }
 
+Test(verdict, a_thread_that_was_held_up_after_it_asked_for_the_time_begins_no_period_of_its_own, .init = start)
+{
+	obey(lf_rule_make(LF_RULE_LIMIT, 3, 1000));
+	cr_assert_eq(passed_of(5), 3);
+	now_ms -= 2;
+	cr_assert_eq(passed_of(5), 0);
+	obey(lf_rule_make(LF_RULE_FOLD, 0, 1000));
+	(void)passed_of(5);
+	now_ms -= 2;
+	cr_assert_eq(passed_of(5), 0);
+	now_ms += 1002;
+	cr_assert_eq(take().repeats, 9);
+}
+
 enum { THREADS = 4, CALLS = 50000 };
 static _Atomic unsigned passed;
 
