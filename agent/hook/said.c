@@ -17,7 +17,9 @@ void lf_said_add_format(struct lf_said_text *text, int fortify, const char *form
 	                  ? lf_real_vsnprintf(at, room, format, args)
 	                  : lf_real___vsnprintf_chk(at, room, fortify, (size_t)-1, format, args);
 
-	if (len > 0)
+	if (len < 0)
+		text->failed = true;
+	else
 		text->len += (size_t)len;
 }
 
@@ -150,14 +152,16 @@ static bool log_lines(struct lf_process *process, const struct lf_said *said,
 	return outcome != LF_PASSED;
 }
 
+/* `whole`: it is all that the call prints. */
 static bool say_lines(struct lf_process *process, const struct lf_said *said,
-                      struct lf_text text)
+                      struct lf_text text, bool whole)
 {
 	struct lf_origin origin = lf_message_origin(process, said->ret, said->method);
 
 	if (!said->out.file)
 		return log_lines(process, said, origin, text);
-	if (said->may_leave_out && lf_message_any_rules(process) && is_replaceable(said)) {
+	if (whole && said->may_leave_out && lf_message_any_rules(process) &&
+	    is_replaceable(said)) {
 		(void)lf_lines_print_judged(process, origin, text, &said->out);
 		return true;
 	}
@@ -167,7 +171,7 @@ static bool say_lines(struct lf_process *process, const struct lf_said *said,
 
 static bool say_carried(struct lf_process *process, const struct lf_said *said)
 {
-	struct lf_said_text text = { NULL, 0, 0 };
+	struct lf_said_text text = { .data = NULL };
 	struct lf_stub_text room;
 	int before = errno;
 	bool left_out;
@@ -178,10 +182,10 @@ static bool say_carried(struct lf_process *process, const struct lf_said *said)
 		lf_message_count(process, NULL, LF_PASSED);
 		return false;
 	}
-	text = (struct lf_said_text){ room.data, text.len + 1, 0 };
+	text = (struct lf_said_text){ .data = room.data, .size = text.len + 1 };
 	errno = before; /* %m */
 	said->render(said, &text);
-	left_out = say_lines(process, said, (struct lf_text){ room.data, text.len });
+	left_out = say_lines(process, said, (struct lf_text){ room.data, text.len }, !text.failed);
 	lf_stub_text_give(&room);
 	return left_out;
 }

@@ -13,6 +13,7 @@ struct lf_said_text {
 	char *data;
 	size_t size;
 	size_t len;
+	bool failed; /* a piece could not be rendered */
 };
 void lf_said_add(struct lf_said_text *text, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
