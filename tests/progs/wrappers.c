@@ -1,0 +1,324 @@
+/* wrappers WHAT…: prints by way of functions that wrap libc's, each line saying who says it.
+ *
+ *   two         two callers of one log_info()
+ *   nested      the same through a function that hands on its va_list
+ *   kinds       wrappers of vprintf, vdprintf and a fatal one, a child of fork
+ *   thread      a va_list handed to another thread: no function there is variadic
+ *   named       wrappers that are not variadic: say() and emit(), which calls say()
+ *   plain       printf, puts, putchar, fwrite, write in a function of the name emit_all()
+ *   close A B   two libraries, opened and closed one after the other, each with its own say()
+ *   deep N      log_info() from N levels of recursion, and from none
+ *   switch      log_info() on a stack of its own, and on the alternate stack of a signal
+ */
+#include <alloca.h>
+#include <dlfcn.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#define ALONE __attribute__((noinline, noclone))
+
+/* What is done behind a call keeps it from being a jump, and functions from being one. */
+static volatile int behind;
+
+ALONE static void log_info(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vfprintf(stdout, format, args);
+	va_end(args);
+}
+
+ALONE static void first_caller(int i)
+{
+	log_info("message %d\n", i);
+	behind++;
+}
+
+ALONE static void second_caller(int i)
+{
+	log_info("message %d\n", i);
+	behind += 2;
+}
+
+static void two(void)
+{
+	for (int i = 0; i < 3; i++) {
+		first_caller(i);
+		second_caller(i);
+		second_caller(i);
+	}
+}
+
+ALONE static void hand_on(const char *format, va_list args)
+{
+	behind += vfprintf(stdout, format, args);
+}
+
+ALONE static void hand_on_from_room(const char *format, va_list args)
+{
+	char *room = alloca((size_t)behind % 64 + 100);
+
+	memset(room, 1, 100);
+	hand_on(format, args);
+	behind += room[behind & 1];
+}
+
+ALONE static void log_debug(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	hand_on_from_room(format, args);
+	va_end(args);
+}
+
+ALONE static void third_caller(int i)
+{
+	log_debug("message %d\n", i);
+	behind++;
+}
+
+ALONE static void fourth_caller(int i)
+{
+	log_debug("message %d\n", i);
+	behind += 4;
+}
+
+static void nested(void)
+{
+	for (int i = 0; i < 3; i++) {
+		third_caller(i);
+		fourth_caller(i);
+	}
+}
+
+ALONE static void to_stdout(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	fflush(stdout);
+}
+
+ALONE static void to_fd(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vdprintf(1, format, args);
+	va_end(args);
+	behind++;
+}
+
+__attribute__((noreturn)) ALONE static void die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vdprintf(1, format, args);
+	_exit(0);
+}
+
+ALONE static void use_stdout(void)
+{
+	to_stdout("to stdout %d\n", 1);
+	behind++;
+}
+
+ALONE static void use_fd(void)
+{
+	to_fd("to an fd %d\n", 1);
+	behind++;
+}
+
+ALONE static void use_in_child(void)
+{
+	to_fd("in a child %d\n", 1);
+	behind++;
+}
+
+ALONE static void use_die(void)
+{
+	die("fatal %d\n", 1);
+}
+
+static void kinds(void)
+{
+	use_stdout();
+	use_fd();
+	if (fork() == 0) {
+		use_in_child();
+		use_die();
+	}
+	wait(NULL);
+}
+
+struct handed {
+	const char *format;
+	va_list args;
+};
+
+ALONE static void *print_handed(void *handed)
+{
+	struct handed *one = handed;
+
+	vfprintf(stdout, one->format, one->args);
+	behind++;
+	return NULL;
+}
+
+ALONE static void log_later(const char *format, ...)
+{
+	struct handed handed = { .format = format };
+	pthread_t thread;
+
+	va_start(handed.args, format);
+	pthread_create(&thread, NULL, print_handed, &handed);
+	pthread_join(thread, NULL);
+	va_end(handed.args);
+}
+
+static void thread(void)
+{
+	log_later("message %d\n", 1);
+}
+
+ALONE static void say(const char *text)
+{
+	puts(text);
+	behind++;
+}
+
+ALONE static void emit(const char *text)
+{
+	say(text);
+	behind++;
+}
+
+ALONE static void fifth_caller(void)
+{
+	say("said");
+	emit("emitted");
+	log_info("logged %d\n", 1);
+	behind++;
+}
+
+ALONE static void emit_all(void)
+{
+	printf("printf %d\n", 1);
+	puts("a constant by puts");
+	fwrite("a constant by fwrite\n", 1, 21, stdout);
+	fprintf(stdout, "%s\n", "text by a format without words");
+	fflush(stdout);
+	behind += (int)write(1, "text by write\n", 14);
+}
+
+ALONE static void sixth_caller(void)
+{
+	emit_all();
+	behind++;
+}
+
+static uintptr_t call_and_close(const char *path, const char *caller)
+{
+	void *library = dlopen(path, RTLD_NOW);
+	void (*function)(void) = library ? (void (*)(void))dlsym(library, caller) : NULL;
+
+	if (!function)
+		exit(1);
+	function();
+	function();
+	dlclose(library);
+	return (uintptr_t)function;
+}
+
+ALONE static void descend(int levels)
+{
+	char room[512];
+
+	memset(room, levels, sizeof(room));
+	if (levels == 0)
+		log_info("message %d\n", levels);
+	else
+		descend(levels - 1);
+	behind += room[behind & 255];
+}
+
+static ucontext_t here, there;
+
+ALONE static void on_own_stack(void)
+{
+	log_info("on a stack of its own %d\n", 1);
+	behind++;
+}
+
+ALONE static void on_signal(int number)
+{
+	(void)number;
+	log_info("on the alternate stack %d\n", 1);
+	behind++;
+}
+
+/* In pages of their own, as small as they may be, with nothing readable behind. */
+static void switch_stacks(void)
+{
+	static char own[32768], alternate[32768];
+	stack_t stack = { .ss_sp = alternate, .ss_size = sizeof(alternate) };
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
+
+	first_caller(0);
+	for (int i = 0; i < 2; i++) {
+		getcontext(&there);
+		there.uc_stack.ss_sp = own;
+		there.uc_stack.ss_size = sizeof(own);
+		there.uc_link = &here;
+		makecontext(&there, on_own_stack, 0);
+		swapcontext(&here, &there);
+		sigaltstack(&stack, NULL);
+		sigaction(SIGUSR1, &action, NULL);
+		raise(SIGUSR1);
+		second_caller(0);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+
+	if (strcmp(what, "two") == 0)
+		two();
+	else if (strcmp(what, "nested") == 0)
+		nested();
+	else if (strcmp(what, "kinds") == 0)
+		kinds();
+	else if (strcmp(what, "thread") == 0)
+		thread();
+	else if (strcmp(what, "named") == 0)
+		fifth_caller();
+	else if (strcmp(what, "plain") == 0)
+		sixth_caller();
+	else if (strcmp(what, "close") == 0 && argc == 4) {
+		if (call_and_close(argv[2], "small_caller") != call_and_close(argv[3], "large_caller"))
+			puts("not at one address");
+	} else if (strcmp(what, "deep") == 0 && argc == 3) {
+		for (int i = 0; i < 3; i++) {
+			descend(atoi(argv[2]));
+			descend(0);
+		}
+	} else if (strcmp(what, "switch") == 0)
+		switch_stacks();
+	else
+		return 2;
+	return 0;
+}
