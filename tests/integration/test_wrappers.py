@@ -171,7 +171,7 @@ def test_on_real_programs_the_way_up_is_that_of_a_full_unwinder(build, tmp_path,
             env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, timeout=DEADLINE_S)
         calls = struct.unpack("5Q", tally.read_bytes())[0] - before
-        used += calls > 0
+        used += calls > 1  # one is the shell's own
         print(f"{calls:8} calls  {command[:70]}")
     counts = dict(zip(FIELDS, struct.unpack("5Q", tally.read_bytes())))
     text = pathlib.Path(f"{tally}.text")

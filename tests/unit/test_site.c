@@ -83,3 +83,17 @@ Test(site, libraries_that_come_and_go_at_ever_new_addresses_do_not_make_the_tabl
 	}
 	cr_assert_leq(cache.sites->mask, 2 * first + sizeof(struct lf_site));
 }
+
+Test(site, unloading_a_module_forgets_the_steps_out_of_wrappers_too, .init = start)
+{
+	lf_step_put(&cache, RET(1), 77);
+	lf_step_put(&cache, RET(2), 78);
+	cr_assert_eq(cache.steps[(uintptr_t)RET(1) % LF_STEPS], 77);
+	lf_sites_unload_begin(&cache);
+	lf_step_put(&cache, RET(3), 79);
+	for (unsigned i = 0; i < LF_STEPS; i++)
+		cr_assert_eq(cache.steps[i], 0);
+	lf_sites_unload_end(&cache);
+	lf_step_put(&cache, RET(1), 80);
+	cr_assert_eq(cache.steps[(uintptr_t)RET(1) % LF_STEPS], 80);
+}
