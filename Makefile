@@ -259,6 +259,13 @@ suites: test-deps
 	@! cat $(RACE_REPORT)* 2>/dev/null
 	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_SUITES=1 $(PYTEST) tests
 
+# Ten minutes of everything at once, at low priority: SOAK_S=… for another time.
+SOAK_S ?= 600
+.PHONY: soak
+soak: test-deps
+	@$(MAKE) --no-print-directory WERROR=1 build progs
+	SOAK_S=$(SOAK_S) LOGFOLD_BUILD=$(CURDIR)/$(B) nice -n 19 $(PYTEST) -s tests/integration/soak.py
+
 .PHONY: bench
 bench: test-deps bench-deps
 	@$(MAKE) --no-print-directory build benches progs
@@ -350,6 +357,7 @@ help:
 	@echo "make demo       install what is needed, build, fold a real program's output"
 	@echo "make test       install what is needed, build, run all tests (ten minutes at most)"
 	@echo "make suites     the long campaigns"
+	@echo "make soak       ten minutes (SOAK_S=600) of rules, kills and libraries that come and go: all adds up, nothing grows"
 	@echo "make bench      the performance budget, each line beside its bare baseline"
 	@echo "make deps       install what building and running need   (Debian 12, 13, Ubuntu 24.04)"
 	@echo "make test-deps  install what the tests need besides"
