@@ -453,30 +453,22 @@ static void mask_step(struct mask_scan *s)
 
 /* ---- the line ---- */
 
-static uint64_t fold(uint64_t a, uint64_t b)
-{
-	unsigned __int128 product = (unsigned __int128)a * b;
-
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 /* Two words at a time, each pair through one wide multiplication; the last pair may overlap the one
  * before. */
 static uint64_t hash_text(const char *text, size_t len)
 {
-	const uint64_t k0 = 0x9e3779b97f4a7c15u, k1 = 0xc2b2ae3d27d4eb4fu;
-	uint64_t hash = k0 ^ len, pair[2] = { 0, 0 };
+	uint64_t hash = MASK_KEY0 ^ len, pair[2] = { 0, 0 };
 	size_t i;
 
 	for (i = 0; i + sizeof(pair) < len; i += sizeof(pair)) {
 		memcpy(pair, text + i, sizeof(pair));
-		hash = fold(pair[0] ^ k1, pair[1] ^ hash);
+		hash = mask_fold(pair[0] ^ MASK_KEY1, pair[1] ^ hash);
 	}
 	if (len >= sizeof(pair))
 		memcpy(pair, text + len - sizeof(pair), sizeof(pair));
 	else
 		memcpy(pair, text, len);
-	return fold(fold(pair[0] ^ k1, pair[1] ^ hash) ^ k0, k1);
+	return mask_fold(mask_fold(pair[0] ^ MASK_KEY1, pair[1] ^ hash) ^ MASK_KEY0, MASK_KEY1);
 }
 
 /* Cuts between two characters, where the text is UTF-8 at all. */

@@ -107,6 +107,16 @@ static inline size_t mask_skip_blanks(const struct mask_scan *s, size_t pos)
 	return pos;
 }
 
+/* One step of a hash: both words through one wide multiplication. */
+#define MASK_KEY0 UINT64_C(0x9e3779b97f4a7c15)
+#define MASK_KEY1 UINT64_C(0xc2b2ae3d27d4eb4f)
+static inline uint64_t mask_fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 #pragma GCC visibility push(hidden)
 
 /* mask_window.c: looks at the 64 bytes at text[pos], or less up to the end, which is behind `pos`. */

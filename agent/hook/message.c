@@ -60,12 +60,21 @@ static struct lf_map_key line_key(struct lf_origin origin, struct lf_text line,
 struct lf_slot *lf_message_line(struct lf_process *process, struct lf_origin origin,
                                 struct lf_text line, struct lf_scratch *scratch)
 {
+	struct lf_known *known = NULL;
 	struct lf_map_key key;
+	struct lf_slot *slot;
 
 	if (!origin.method || !scratch)
 		return NULL;
-	key = line_key(origin, line, scratch);
-	return lf_map_find_or_add(process->map, &key, LF_KIND_MASK1, 0);
+	if (scratch == process->scratches.each)
+		known = lf_known_line(&process->known, origin.method, origin.frame, line);
+	if (known && known->slot)
+		return known->slot;
+	key = line_key(origin, known ? (struct lf_text){ known->line, known->len } : line, scratch);
+	slot = lf_map_find_or_add(process->map, &key, LF_KIND_MASK1, 0);
+	if (known)
+		known->slot = slot;
+	return slot;
 }
 
 static bool has_rule(const struct lf_process *process, const struct lf_map_key *key)

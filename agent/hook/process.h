@@ -11,6 +11,7 @@
 #ifndef LOGFOLD_HOOK_PROCESS_H
 #define LOGFOLD_HOOK_PROCESS_H
 
+#include "agent/hook/known.h"
 #include "agent/hook/site.h"
 #include "agent/hook/wiped.h"
 #include "agent/map/flags.h"
@@ -54,6 +55,7 @@ struct lf_process {
 	struct lf_stream streams[LF_TAILS];
 	struct lf_fold folds[LF_FOLDS];
 	struct lf_scratches scratches;
+	struct lf_known_lines known; /* of who holds scratches.each[0] */
 	char skip_frames[LF_SKIP_FRAMES_MAX]; /* the flags table's, as it was when the process began */
 };
 

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -84,6 +85,24 @@ def test_both_implementations_agree_on_random_lines():
                          int(os.environ.get("LOGFOLD_FUZZ_SEED", "1")))
     for line, got in zip(lines, masked_by_c(lines)):
         assert got == mask1.mask(line), line
+
+
+def masked_by_alike_lines(lines):
+    """The same by what lf_mask_alike() makes of them, and of how many it makes something."""
+    done = subprocess.run([TOOL, "-a"], input=b"".join(line + b"\n" for line in lines),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=True)
+    return done.stdout.split(b"\n")[:-1], int(done.stderr)
+
+
+def test_lines_that_differ_in_digits_alone_are_masked_alike():
+    lines = random_lines(int(os.environ.get("LOGFOLD_FUZZ_LINES", "20000")), 4)
+    lines += [mask1.line_of(case) for case in vectors() if b"\n" not in mask1.line_of(case)]
+    rng = random.Random(5)
+    lines = [re.sub(rb"[0-9]", lambda _: b"%d" % rng.randrange(10), line) for line in lines]
+    got, known = masked_by_alike_lines(lines)
+    assert known > len(lines) // 5
+    for line, answer in zip(lines, got):
+        assert answer == mask1.mask(line), line
 
 
 def test_masked_text_is_utf8_without_nul_and_within_its_limit():

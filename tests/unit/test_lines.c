@@ -42,6 +42,50 @@ Test(lines, each_line_of_one_text_counts_once, .init = start)
 	cr_assert_eq(host_total(LF_PASSED), 3);
 }
 
+Test(lines, a_line_that_differs_in_digits_alone_counts_as_the_one_before, .init = start)
+{
+	static const char *const lines[] = { "request 17 of alice took 25 ms\n",
+		                             "request 93 of alice took 68 ms\n",
+		                             "request 93 of brian took 68 ms\n",
+		                             "request 931 of alice took 2 ms\n" };
+
+	for (int round = 0; round < 3; round++)
+		for (unsigned i = 0; i < sizeof(lines) / sizeof(*lines); i++)
+			print(lines[i]);
+	cr_assert_eq(host_count("request <*> of alice took <*>", LF_PASSED), 9);
+	cr_assert_eq(host_count("request <*> of brian took <*>", LF_PASSED), 3);
+	cr_assert_eq(host_entries(), 2);
+}
+
+Test(lines, a_line_of_another_caller_is_another_entry_though_it_is_known, .init = start)
+{
+	struct lf_origin here = origin;
+
+	print("request 17 of alice took 25 ms\n");
+	origin = lf_message_origin(process, __builtin_return_address(0),
+	                           lf_method_code(LF_METHOD_write, 2));
+	print("request 93 of alice took 68 ms\n");
+	print("request 18 of alice took 11 ms\n");
+	origin = here;
+	print("request 94 of alice took 12 ms\n");
+	cr_assert_eq(host_entries(), 2);
+	cr_assert_eq(host_total(LF_PASSED), 4);
+}
+
+Test(lines, more_lines_than_are_known_at_once_still_count_each_as_itself, .init = start)
+{
+	char line[80];
+
+	for (int round = 0; round < 2; round++)
+		for (int i = 0; i < 2 * LF_KNOWN_LINES; i++) {
+			(void)snprintf(line, sizeof(line), "worker %c%c%c finished share %d of the work\n",
+			               'k' + i % 10, 'k' + i / 10 % 10, 'k' + i / 100, i);
+			print(line);
+		}
+	cr_assert_eq(host_entries(), 2 * LF_KNOWN_LINES);
+	cr_assert_eq(host_count("worker mkk finished share <*> of the work", LF_PASSED), 2);
+}
+
 Test(lines, a_line_in_pieces_counts_once_when_its_newline_comes, .init = start)
 {
 	print("user ali");

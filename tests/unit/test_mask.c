@@ -196,6 +196,34 @@ Test(mask, equal_output_has_equal_hash_and_errno_is_left_alone)
 	cr_expect_eq(errno, EXDEV);
 }
 
+static bool alike(struct lf_text line, const char *expected)
+{
+	char out[LF_MASK_ALIKE_MAX];
+	uint64_t hash;
+
+	if (!lf_mask_alike(line, out, &hash))
+		return false;
+	cr_expect_eq(memcmp(out, expected, line.len), 0, "\"%.*s\"", (int)line.len, out);
+	return true;
+}
+
+Test(mask, a_line_with_zeros_for_its_digits_stands_for_all_that_differ_in_digits)
+{
+	static char longest[LF_MASK_ALIKE_MAX + 1], zeros[LF_MASK_ALIKE_MAX];
+
+	cr_expect(alike(TEXT("request 17 took 9"), "request 00 took 0"));
+	cr_expect(alike(TEXT("request 17 of 2 x\tin 3.5 s\r"), "request 00 of 0 x\tin 0.0 s\r"));
+	memset(longest, '7', sizeof(longest));
+	memset(zeros, '0', sizeof(zeros));
+	cr_expect(alike((struct lf_text){ longest, LF_MASK_ALIKE_MAX }, zeros));
+	cr_expect_not(alike((struct lf_text){ longest, sizeof(longest) }, zeros));
+	cr_expect_not(alike(TEXT("fifteen of them"), ""), "shorter than a vector");
+	cr_expect_not(alike(TEXT("an escape \\x41 keeps its digits"), ""));
+	cr_expect_not(alike(TEXT("\x1b[31m coloured text 17"), ""));
+	cr_expect_not(alike(TEXT("not ASCII: caf\xc3\xa9 17"), ""));
+	cr_expect_not(alike(TEXT("with a NUL\0 in it 17"), ""));
+}
+
 Test(mask, random_bytes_become_valid_utf8_within_the_limit)
 {
 	static const char some[] = " 1a:\"/<(=\x1b.[";
