@@ -35,7 +35,6 @@ int __wprintf_chk(int, const wchar_t *, ...);
 int __fwprintf_chk(FILE *, int, const wchar_t *, ...);
 int __vwprintf_chk(int, const wchar_t *, va_list);
 int __vfwprintf_chk(FILE *, int, const wchar_t *, va_list);
-void __assert(const char *, const char *, int);
 ssize_t pwritev64v2(int, const struct iovec *, int, off64_t, int);
 
 static void result(const char *what, long value)
@@ -241,7 +240,6 @@ static void ends(void)
 	FATAL(error_at_line(9, 0, "file.c", 15, "ending at a line, %d", 6));
 	FATAL(assert(errno != EDOM));
 	FATAL(assert_perror(errno));
-	FATAL(__assert("so it is", "file.c", 16));
 }
 
 /* A stream that is wide already. */
