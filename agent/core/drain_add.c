@@ -13,6 +13,9 @@ struct target {
 	struct lf_store *store;
 	enum lf_add_flags flags;
 	char run[LF_RUN_ID_CHARS + 1]; /* empty: none, or the only one */
+	uint64_t source_key;           /* whose `site` and `source` are the last ones that were found */
+	int64_t site;
+	struct lf_source source;       /* its file is ours */
 };
 
 static bool differs(const struct lf_counts *drained, const struct lf_counts *seen)
@@ -54,35 +57,69 @@ static struct lf_addition addition_of(const struct target *to, const struct lf_c
 	return addition;
 }
 
-/* Where an entry is printed from: the line itself where its program says it, else a place in a program that
- * somebody will look at (agent/core/sources.c). */
-static int add_source(const struct target *to, uint32_t chunk, uint32_t index,
-                      const struct lf_addition *addition, struct lf_error *err)
+/* Of a place in a program, which somebody will look at (agent/core/sources.c). */
+static int find_site(struct target *to, const struct lf_addition *addition,
+                     const struct lf_reader_source *source, struct lf_error *err)
 {
-	struct lf_reader_header header = lf_reader_header(to->segment->reader);
-	struct lf_reader_source source;
-	struct lf_source line;
-	struct lf_site site;
-	int rc = lf_reader_source(to->segment->reader, chunk, index, &source, err);
+	struct lf_site site = { 0, lf_reader_header(to->segment->reader).uid, source->path,
+		                source->build_id, source->at };
+	int rc = lf_store_find_site(to->store, addition->namespace, addition->hash, &site, &to->source,
+	                            err);
 
+	to->site = site.id;
+	return rc;
+}
+
+/* Where the entry of `key` is printed from.  Many entries of one place come one behind the other: lines that a
+ * program writes from a buffer. */
+static int find_source(struct target *to, uint64_t key, uint32_t chunk, uint32_t index,
+                       const struct lf_addition *addition, struct lf_error *err)
+{
+	struct lf_reader_source source;
+	int rc;
+
+	if (to->source_key == key && to->site)
+		return 0;
+	free((char *)to->source.file.data);
+	to->source = (struct lf_source){ { NULL, 0 }, 0 };
+	to->site = 0;
+	to->source_key = key;
+	rc = lf_reader_source(to->segment->reader, chunk, index, &source, err);
 	if (rc < 0)
 		to->segment->broken = true;
 	if (rc <= 0)
 		return rc;
-	line = (struct lf_source){ { source.path, strlen(source.path) }, source.at };
-	if (!source.build_id)
-		return lf_store_set_source(to->store, addition->namespace, addition->hash, &line, err);
-	site = (struct lf_site){ header.uid, source.path, source.build_id, source.at };
-	return lf_store_note_site(to->store, addition->namespace, addition->hash, &site, err);
+	if (source.build_id)
+		return find_site(to, addition, &source, err);
+	to->source.file.data = strdup(source.path);
+	if (!to->source.file.data)
+		return lf_fail(err, -ENOMEM, "there is no memory to drain a segment");
+	to->source.file.len = strlen(source.path);
+	to->source.line = source.at;
+	return 0;
 }
 
-/* An entry that the store does not have yet: its texts are read from the segment, and `hash` is theirs. */
+/* Once of each process: another may be of a newer build. */
+static int add_source(struct target *to, uint32_t chunk, uint32_t index,
+                      struct lf_addition *addition, struct lf_error *err)
+{
+	uint64_t key = lf_reader_source_key(to->segment->reader, chunk, index);
+	int rc = key ? find_source(to, key, chunk, index, addition, err) : 0;
+
+	if (key && rc == 0) {
+		addition->site = to->site;
+		addition->source = to->source;
+	}
+	return rc;
+}
+
+/* An entry that the store does not have yet: its texts are read from the segment. */
 static int add_unknown(const struct target *to, uint32_t chunk, uint32_t index,
-                       struct lf_addition *addition, char hash[LF_HASH_CHARS + 1],
-                       struct lf_error *err)
+                       struct lf_addition *addition, struct lf_error *err)
 {
 	struct lf_reader_entry entry;
 	struct lf_new_entry what;
+	char hash[LF_HASH_CHARS + 1];
 	int rc = lf_reader_entry(to->segment->reader, chunk, index, &entry, err);
 
 	if (rc < 0) {
@@ -96,27 +133,27 @@ static int add_unknown(const struct target *to, uint32_t chunk, uint32_t index,
 	return lf_store_add_new(to->store, &what, addition, to->flags, err);
 }
 
-static int add_slot(const struct target *to, uint32_t chunk, uint32_t index,
+static int add_slot(struct target *to, uint32_t chunk, uint32_t index,
                     const struct lf_counts *seen, struct lf_error *err)
 {
 	struct lf_counts drained = lf_counters_get(&to->segment->drained, chunk, index);
 	const struct lf_id *id = lf_reader_id(to->segment->reader, chunk, index);
 	struct lf_addition addition;
 	char hash[LF_HASH_CHARS + 1];
-	int rc;
+	int rc = 0;
 
 	if (!id || !differs(&drained, seen))
 		return 0;
 	lf_id_to_hex(id, hash);
 	addition = addition_of(to, &drained, seen, hash);
-	if (is_new(&drained))
+	if (is_new(&drained)) {
 		addition.first_seen_ms = first_seen(
 			to, lf_reader_first_seen_ms(to->segment->reader, chunk, index));
-	rc = lf_store_add(to->store, &addition, to->flags, err);
-	if (rc == -ENOENT)
-		rc = add_unknown(to, chunk, index, &addition, hash, err);
-	/* Once of each process: another may be of a newer build. */
-	return rc == 0 && addition.first_seen_ms ? add_source(to, chunk, index, &addition, err) : rc;
+		rc = add_source(to, chunk, index, &addition, err);
+	}
+	if (rc == 0)
+		rc = lf_store_add(to->store, &addition, to->flags, err);
+	return rc == -ENOENT ? add_unknown(to, chunk, index, &addition, err) : rc;
 }
 
 static int add_identity(const struct target *to, const struct lf_identity *identity,
@@ -176,7 +213,7 @@ static int add_tail(const struct target *to, unsigned i, struct lf_error *err)
 	return add_identity(to, &identity, LF_KIND_MASK1, &none, &one, err);
 }
 
-static int add_counts(const struct target *to, struct lf_error *err)
+static int add_counts(struct target *to, struct lf_error *err)
 {
 	const struct lf_counters *seen = lf_reader_counters(to->segment->reader);
 	int rc = add_overflow(to, err);
@@ -246,5 +283,6 @@ int lf_drain_add(struct lf_drain *drain, struct lf_drain_segment *segment, struc
 	rc = add_counts(&to, err);
 	for (unsigned i = 0; rc == 0 && finish && i < LF_TAILS; i++)
 		rc = add_tail(&to, i, err);
+	free((char *)to.source.file.data);
 	return rc < 0 ? rc : put_watermark(&to, finish, err);
 }

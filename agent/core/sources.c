@@ -17,6 +17,7 @@ struct question {
 	char module[LF_MODULE_PATH_MAX + 1], build_id[LF_BUILD_ID_CHARS + 1];
 	size_t count;
 	uint64_t addresses[LF_LOCATE_ADDRESSES];
+	int64_t sites[LF_LOCATE_ADDRESSES];
 };
 
 struct lf_sources {
@@ -64,7 +65,8 @@ static void add(void *arg, const struct lf_site *site)
 	    !copy(question->build_id, sizeof(question->build_id), site->build_id))
 		return;
 	question->uid = site->uid;
-	question->addresses[question->count++] = site->address;
+	question->addresses[question->count] = site->address;
+	question->sites[question->count++] = site->id;
 }
 
 static int ask(struct question *question, struct lf_error *err)
@@ -114,10 +116,8 @@ static int store_one(const struct question *question, size_t i, struct lf_store 
                      struct lf_error *err)
 {
 	struct lf_source found = lf_locate_answer(question->locate, i);
-	struct lf_site site = { question->uid, question->module, question->build_id,
-		                (uint32_t)question->addresses[i] };
 
-	return lf_store_settle_site(store, &site, &found, err);
+	return lf_store_settle_site(store, question->sites[i], &found, err);
 }
 
 static bool found_any(const struct question *question)

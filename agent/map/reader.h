@@ -85,6 +85,9 @@ struct lf_reader_source {
 	char room[LF_SOURCE_MAX + 1];
 };
 
+/* Equal where the sources of two entries are the same; 0: there is none. */
+uint64_t lf_reader_source_key(const struct lf_reader *reader, uint32_t chunk, uint32_t index);
+
 /* 1: *out says it; 0: that is not known, or nothing is to be made of it (a module without a build id may be
  * another one by now); -EBADMSG as in lf_reader_read().  The file must be open. */
 LF_MUST_CHECK int lf_reader_source(struct lf_reader *reader, uint32_t chunk, uint32_t index,

@@ -110,6 +110,13 @@ static int take_module(char *text, struct lf_reader_source *out)
 	return 1;
 }
 
+uint64_t lf_reader_source_key(const struct lf_reader *reader, uint32_t chunk, uint32_t index)
+{
+	const struct lf_slot_facts *slot = lf_reader_slot(reader, chunk, index);
+
+	return slot && slot->source ? (uint64_t)slot->source << 32 | slot->source_at : 0;
+}
+
 int lf_reader_source(struct lf_reader *reader, uint32_t chunk, uint32_t index,
                      struct lf_reader_source *out, struct lf_error *err)
 {

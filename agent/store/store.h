@@ -11,7 +11,7 @@
  *   shares        what other incarnations counted (of this file's past, imported ones), which is in the
  *                 entries' counts too: what is left of those, the present incarnation counted
  *   tiers         how far each tier was told
- *   sites         where entries are printed from whose source is not known
+ *   sites         places in programs that entries are printed from, and which line of source that is
  *
  * A store of schema 1 or 2 is brought up to date in place when it is opened to be written; to read, it is
  * taken as it is: of schema 1 it has no changes to tell.
@@ -142,6 +142,12 @@ LF_MUST_CHECK int lf_store_begin(struct lf_store *store, struct lf_error *err);
 LF_MUST_CHECK int lf_store_commit(struct lf_store *store, struct lf_error *err);
 void lf_store_rollback(struct lf_store *store);
 
+/* A line of source. */
+struct lf_source {
+	struct lf_text file;
+	int64_t line; /* 0: not known */
+};
+
 struct lf_addition {
 	const char *namespace;
 	const char *hash; /* LF_HASH_CHARS and a NUL */
@@ -149,6 +155,8 @@ struct lf_addition {
 	uint64_t first_seen_ms; /* 0: do not touch it */
 	uint64_t last_seen_ms;
 	const char *run; /* whose tally, of several; NULL is one of them */
+	int64_t site;    /* lf_store_find_site(); 0: none, or as it is */
+	struct lf_source source; /* for an entry that has none */
 };
 
 enum lf_add_flags {
@@ -276,31 +284,23 @@ LF_MUST_CHECK int lf_store_shares(struct lf_store *store, struct lf_text namespa
 
 /* A place in a program.  The store is anybody's to write to: what is read from it is no more than a claim. */
 struct lf_site {
+	int64_t id;
 	uid_t uid; /* whose process it was */
 	const char *module, *build_id; /* the file, absolute; its build id in hex */
 	uint32_t address; /* in the module's file */
 };
 
-struct lf_source {
-	struct lf_text file;
-	int64_t line; /* 0: not known */
-};
-
-/* Keeps it for an entry whose source is not known.  Inside lf_store_begin() and _commit(), as the next two. */
-LF_MUST_CHECK int lf_store_note_site(struct lf_store *store, const char *namespace,
-                                     const char *hash, const struct lf_site *site,
+/* For an entry that is about to be added to: the place, with its id in site->id, and what was found there, as
+ * far as somebody has looked; the text is the caller's to free.  A new place is only made for an entry without a
+ * source: else the id is 0.  Inside lf_store_begin() and _commit(), as the next one. */
+LF_MUST_CHECK int lf_store_find_site(struct lf_store *store, const char *namespace, const char *hash,
+                                     struct lf_site *site, struct lf_source *out,
                                      struct lf_error *err);
 
-/* The entry's source, for good, where it has none. */
-LF_MUST_CHECK int lf_store_set_source(struct lf_store *store, const char *namespace,
-                                      const char *hash, const struct lf_source *source,
-                                      struct lf_error *err);
-
-/* The same for entries that are printed there, at most LF_STORE_SETTLED of them: the others stay among those
- * that have not been tried.  Where nothing was found, it is not to be looked for again, unless the program
- * changes. */
+/* What was found there, or that nothing was; it is the source of the entries that are printed there and have
+ * none.  Of more than LF_STORE_SETTLED the rest comes when the place, untried as before, is settled again. */
 enum { LF_STORE_SETTLED = 1024 };
-LF_MUST_CHECK int lf_store_settle_site(struct lf_store *store, const struct lf_site *site,
+LF_MUST_CHECK int lf_store_settle_site(struct lf_store *store, int64_t site,
                                        const struct lf_source *source, struct lf_error *err);
 
 /* Calls `each` with the places in one module that have not been tried, at most `limit`: of a user behind

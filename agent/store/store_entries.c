@@ -81,6 +81,22 @@ static void bind_addition(struct lf_store *store, sqlite3_stmt *statement,
 	(void)sqlite3_bind_text(statement, 9, addition->hash, LF_HASH_CHARS, SQLITE_STATIC);
 }
 
+/* That of the sequence, too: of what stands in the entry itself. */
+static void bind_source(struct lf_store *store, sqlite3_stmt *statement,
+			const struct lf_addition *addition)
+{
+	(void)sqlite3_bind_int64(statement, 10, (int64_t)store->sequence);
+	(void)sqlite3_bind_null(statement, 11);
+	(void)sqlite3_bind_null(statement, 12);
+	(void)sqlite3_bind_null(statement, 13);
+	if (addition->site)
+		(void)sqlite3_bind_int64(statement, 11, addition->site);
+	if (addition->source.line) {
+		lf_store_bind_text(statement, 12, addition->source.file);
+		(void)sqlite3_bind_int64(statement, 13, addition->source.line);
+	}
+}
+
 static int run_addition(struct lf_store *store, enum lf_sql which,
 			const struct lf_addition *addition, struct lf_error *err)
 {
@@ -92,7 +108,7 @@ static int run_addition(struct lf_store *store, enum lf_sql which,
 		return lf_store_fail(store, err, "used");
 	bind_addition(store, statement, addition, first);
 	if (which == LF_SQL_ADD)
-		(void)sqlite3_bind_int64(statement, 10, (int64_t)store->sequence);
+		bind_source(store, statement, addition);
 	else
 		lf_store_bind(statement, 10, addition->run ? addition->run : "");
 	rc = lf_store_run(store, statement, err);
@@ -126,11 +142,11 @@ static void bind_identity(sqlite3_stmt *statement, const struct lf_new_entry *wh
 {
 	const struct lf_identity *id = &what->identity;
 
-	(void)sqlite3_bind_text(statement, 10, id->method.data, (int)id->method.len, SQLITE_STATIC);
-	(void)sqlite3_bind_text(statement, 11, id->template.data ? id->template.data : "",
+	(void)sqlite3_bind_text(statement, 14, id->method.data, (int)id->method.len, SQLITE_STATIC);
+	(void)sqlite3_bind_text(statement, 15, id->template.data ? id->template.data : "",
 				(int)id->template.len, SQLITE_STATIC);
-	lf_store_bind(statement, 12, kind_names[what->kind]);
-	(void)sqlite3_bind_text(statement, 13, id->frame.data ? id->frame.data : "",
+	lf_store_bind(statement, 16, kind_names[what->kind]);
+	(void)sqlite3_bind_text(statement, 17, id->frame.data ? id->frame.data : "",
 				(int)id->frame.len, SQLITE_STATIC);
 }
 
@@ -148,7 +164,7 @@ static int insert(struct lf_store *store, const struct lf_new_entry *what,
 		complete.first_seen_ms = complete.last_seen_ms;
 	bind_addition(store, statement, &complete, first);
 	bind_identity(statement, what);
-	(void)sqlite3_bind_int64(statement, 14, (int64_t)store->sequence);
+	bind_source(store, statement, addition);
 	return lf_store_run(store, statement, err);
 }
 

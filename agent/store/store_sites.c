@@ -12,96 +12,122 @@ static void bind_entry(sqlite3_stmt *statement, const char *namespace, const cha
 	lf_store_bind(statement, 2, hash);
 }
 
-int lf_store_note_site(struct lf_store *store, const char *namespace, const char *hash,
-		       const struct lf_site *site, struct lf_error *err)
-{
-	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_NOTE_SITE);
-
-	if (!statement)
-		return lf_store_fail(store, err, "used");
-	bind_entry(statement, namespace, hash);
-	(void)sqlite3_bind_int64(statement, 3, site->uid);
-	lf_store_bind(statement, 4, site->module);
-	lf_store_bind(statement, 5, site->build_id);
-	(void)sqlite3_bind_int64(statement, 6, site->address);
-	return lf_store_run(store, statement, err);
-}
-
-static int drop(struct lf_store *store, const char *namespace, const char *hash,
-		struct lf_error *err)
-{
-	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_DROP_SITE);
-
-	if (!statement)
-		return lf_store_fail(store, err, "used");
-	bind_entry(statement, namespace, hash);
-	return lf_store_run(store, statement, err);
-}
-
-int lf_store_set_source(struct lf_store *store, const char *namespace, const char *hash,
-			const struct lf_source *source, struct lf_error *err)
-{
-	sqlite3_stmt *statement = lf_store_statement(store, LF_SQL_SET_SOURCE);
-	int rc;
-
-	if (!statement)
-		return lf_store_fail(store, err, "used");
-	bind_entry(statement, namespace, hash);
-	lf_store_bind_text(statement, 3, source->file);
-	(void)sqlite3_bind_int64(statement, 4, source->line);
-	(void)sqlite3_bind_int64(statement, 5, (int64_t)store->sequence);
-	rc = lf_store_run(store, statement, err);
-	return rc < 0 ? rc : drop(store, namespace, hash, err);
-}
-
-static sqlite3_stmt *for_site(struct lf_store *store, enum lf_sql which, const struct lf_site *site)
-{
-	sqlite3_stmt *statement = lf_store_statement(store, which);
-
-	if (statement) {
-		(void)sqlite3_bind_int64(statement, 1, site->uid);
-		lf_store_bind(statement, 2, site->module);
-		lf_store_bind(statement, 3, site->build_id);
-		(void)sqlite3_bind_int64(statement, 4, site->address);
-		(void)sqlite3_bind_int64(statement, 5, LF_STORE_SETTLED);
-	}
-	return statement;
-}
-
-static int run_for_site(struct lf_store *store, enum lf_sql which, const struct lf_site *site,
-			struct lf_error *err)
-{
-	sqlite3_stmt *statement = for_site(store, which, site);
-
-	return statement ? lf_store_run(store, statement, err) : lf_store_fail(store, err, "used");
-}
-
-int lf_store_settle_site(struct lf_store *store, const struct lf_site *site,
-			 const struct lf_source *source, struct lf_error *err)
-{
-	sqlite3_stmt *statement;
-	int rc;
-
-	if (!source->line)
-		return run_for_site(store, LF_SQL_TRIED_SITE, site, err);
-	statement = for_site(store, LF_SQL_FOUND_SITE, site);
-	if (!statement)
-		return lf_store_fail(store, err, "used");
-	lf_store_bind_text(statement, 6, source->file);
-	(void)sqlite3_bind_int64(statement, 7, source->line);
-	(void)sqlite3_bind_int64(statement, 8, (int64_t)store->sequence);
-	rc = lf_store_run(store, statement, err);
-	return rc < 0 ? rc : run_for_site(store, LF_SQL_DROP_SITES, site, err);
-}
-
-/* ---- To read ---- */
-
 static const char *text_at(sqlite3_stmt *row, int column)
 {
 	const unsigned char *text = sqlite3_column_text(row, column);
 
 	return text ? (const char *)text : "";
 }
+
+/* ---- Places ---- */
+
+static sqlite3_stmt *for_site(struct lf_store *store, enum lf_sql which, const struct lf_site *site)
+{
+	sqlite3_stmt *statement = lf_store_statement(store, which);
+
+	if (statement) {
+		(void)sqlite3_bind_int64(statement, 1, site->address);
+		lf_store_bind(statement, 2, site->build_id);
+		lf_store_bind(statement, 3, site->module);
+		(void)sqlite3_bind_int64(statement, 4, site->uid);
+	}
+	return statement;
+}
+
+/* 1: it is there; 0: not yet. */
+static int look_up(struct lf_store *store, struct lf_site *site, struct lf_source *out,
+		   struct lf_error *err)
+{
+	sqlite3_stmt *row = for_site(store, LF_SQL_FIND_SITE, site);
+	int code, rc = 0;
+
+	if (!row)
+		return lf_store_fail(store, err, "read");
+	code = sqlite3_step(row);
+	if (code == SQLITE_ROW) {
+		char *file = strdup(text_at(row, 1));
+
+		site->id = sqlite3_column_int64(row, 0);
+		*out = (struct lf_source){ { file, file ? strlen(file) : 0 },
+					   file && *file ? sqlite3_column_int64(row, 2) : 0 };
+		rc = file ? 1 : lf_fail(err, -ENOMEM, "there is no memory for a name");
+	} else if (code != SQLITE_DONE) {
+		rc = lf_store_fail(store, err, "read");
+	}
+	(void)sqlite3_reset(row);
+	return rc;
+}
+
+static int lacks_source(struct lf_store *store, const char *namespace, const char *hash,
+			struct lf_error *err)
+{
+	sqlite3_stmt *row = lf_store_statement(store, LF_SQL_LACKS_SOURCE);
+	int rc;
+
+	if (!row)
+		return lf_store_fail(store, err, "read");
+	bind_entry(row, namespace, hash);
+	rc = sqlite3_step(row) == SQLITE_ROW ? sqlite3_column_int(row, 0)
+					     : lf_store_fail(store, err, "read");
+	(void)sqlite3_reset(row);
+	return rc;
+}
+
+int lf_store_find_site(struct lf_store *store, const char *namespace, const char *hash,
+		       struct lf_site *site, struct lf_source *out, struct lf_error *err)
+{
+	sqlite3_stmt *statement;
+	int rc;
+
+	site->id = 0;
+	*out = (struct lf_source){ { NULL, 0 }, 0 };
+	rc = look_up(store, site, out, err);
+	if (rc == 0)
+		rc = lacks_source(store, namespace, hash, err) - 1;
+	if (rc != 0)
+		return rc < -1 ? rc : 0;
+	statement = for_site(store, LF_SQL_ADD_SITE, site);
+	rc = statement ? lf_store_run(store, statement, err) : lf_store_fail(store, err, "used");
+	if (rc == 0)
+		site->id = sqlite3_last_insert_rowid(store->db);
+	return rc;
+}
+
+static int run_with_source(struct lf_store *store, enum lf_sql which, int64_t site,
+			   const struct lf_source *source, struct lf_error *err)
+{
+	sqlite3_stmt *statement = lf_store_statement(store, which);
+
+	if (!statement)
+		return lf_store_fail(store, err, "used");
+	(void)sqlite3_bind_int64(statement, 1, site);
+	(void)sqlite3_bind_null(statement, 2);
+	(void)sqlite3_bind_null(statement, 3);
+	if (source->line) {
+		lf_store_bind_text(statement, 2, source->file);
+		(void)sqlite3_bind_int64(statement, 3, source->line);
+	}
+	if (which == LF_SQL_FOUND_SITE) {
+		(void)sqlite3_bind_int64(statement, 4, (int64_t)store->sequence);
+		(void)sqlite3_bind_int64(statement, 5, LF_STORE_SETTLED);
+	}
+	return lf_store_run(store, statement, err);
+}
+
+int lf_store_settle_site(struct lf_store *store, int64_t site, const struct lf_source *source,
+			 struct lf_error *err)
+{
+	int rc;
+
+	if (source->line) {
+		rc = run_with_source(store, LF_SQL_FOUND_SITE, site, source, err);
+		if (rc < 0 || sqlite3_changes(store->db) == LF_STORE_SETTLED)
+			return rc;
+	}
+	return run_with_source(store, LF_SQL_TRIED_SITE, site, source, err);
+}
+
+/* ---- To read ---- */
 
 static bool is_module(const char *path, const char *build_id)
 {
@@ -126,7 +152,8 @@ static int each_of(struct lf_store *store, const struct lf_site *module, unsigne
 	while ((code = sqlite3_step(rows)) == SQLITE_ROW) {
 		struct lf_site site = *module;
 
-		site.address = (uint32_t)sqlite3_column_int64(rows, 0);
+		site.id = sqlite3_column_int64(rows, 0);
+		site.address = (uint32_t)sqlite3_column_int64(rows, 1);
 		each(arg, &site);
 		count++;
 	}
@@ -190,10 +217,9 @@ int lf_store_site(struct lf_store *store, const char *namespace, const char *has
 	bind_entry(row, namespace, hash);
 	code = sqlite3_step(row);
 	if (code == SQLITE_ROW) {
-		site.uid = (uid_t)sqlite3_column_int64(row, 0);
-		site.module = text_at(row, 1);
-		site.build_id = text_at(row, 2);
-		site.address = (uint32_t)sqlite3_column_int64(row, 3);
+		site = (struct lf_site){ sqlite3_column_int64(row, 0),
+					 (uid_t)sqlite3_column_int64(row, 1), text_at(row, 2),
+					 text_at(row, 3), (uint32_t)sqlite3_column_int64(row, 4) };
 		found = is_module(site.module, site.build_id);
 		if (found)
 			each(arg, &site);

@@ -29,20 +29,22 @@
 	" sequence INTEGER NOT NULL) WITHOUT ROWID;"
 
 /* What came with schema 3. */
+#define SITE "site INTEGER" /* where it is printed from, of an entry whose source is not known */
 #define SCHEMA_3_SQL                                                                          \
 	/* The agent asks for these whenever flags may have changed; a drain never touches it. */ \
 	"CREATE INDEX entriesRuled ON entries (namespace, hash) WHERE " LF_STORE_RULED ";"    \
-	/* Where entries without a source are printed from, until somebody has found the line. */ \
+	/* Places in programs, each looked at once; what was found there is that of all its entries. */ \
 	"CREATE TABLE sites ("                                                                \
-	" namespace TEXT NOT NULL,"                                                           \
-	" hash TEXT NOT NULL,"                                                                \
+	" id INTEGER PRIMARY KEY,"                                                            \
 	" uid INTEGER NOT NULL," /* whose process said so */                                  \
 	" module TEXT NOT NULL,"                                                              \
 	" buildId TEXT NOT NULL,"                                                             \
 	" address INTEGER NOT NULL,"                                                          \
 	" tried INTEGER NOT NULL DEFAULT 0,"                                                  \
-	" PRIMARY KEY (namespace, hash)) WITHOUT ROWID;"                                      \
-	"CREATE INDEX sitesUntried ON sites (uid, module, buildId, address) WHERE tried = 0;" \
+	" file TEXT, line INTEGER,"                                                           \
+	" UNIQUE (address, buildId, module, uid));"                                           \
+	"CREATE INDEX sitesUntried ON sites (uid, module, buildId) WHERE tried = 0;"          \
+	"CREATE INDEX entriesSite ON entries (site) WHERE site IS NOT NULL AND sourceFile IS NULL;" \
 	"PRAGMA user_version = 3;"
 
 /* The application id is "LGFD"; it tells our file from any other SQLite database. */
@@ -75,6 +77,7 @@ const char lf_store_schema_sql[] =
 	" flagsWriter TEXT NOT NULL DEFAULT '',"
 	" " CHANGED ","
 	" " FLAGS_CHANGED ","
+	" " SITE ","
 	" PRIMARY KEY (namespace, hash));"
 	"CREATE TABLE segments ("
 	" name TEXT NOT NULL PRIMARY KEY,"
@@ -103,7 +106,10 @@ const char lf_store_migrate_1_sql[] =
 	" OR persistToCache = 0 OR persistToDb = 0 OR tags <> '[]' OR policy IS NOT NULL;"
 	TIERS_SQL;
 
-const char lf_store_migrate_2_sql[] = "DROP INDEX IF EXISTS entriesMuted;" SCHEMA_3_SQL;
+const char lf_store_migrate_2_sql[] =
+	"DROP INDEX IF EXISTS entriesMuted;"
+	"ALTER TABLE entries ADD COLUMN " SITE ";"
+	SCHEMA_3_SQL;
 
 /* What this connection added, for the summary of one run.  It holds its own texts, so that it
  * outlives a store that is replaced while the run goes on. */
@@ -124,15 +130,13 @@ const char lf_store_tally_sql[] =
 	ADD("countPassed", "?1") ", " ADD("countMuted", "?2") ", " ADD("countSampled", "?3") ", " \
 	ADD("countLimited", "?4") ", " ADD("countFolded", "?5") ", "                              \
 	"firstSeenAt = min(firstSeenAt, ?6), lastSeenAt = max(lastSeenAt, ?7)"
+#define ADD_SOURCE                                                                               \
+	"site = ifnull(?11, site), sourceFile = ifnull(sourceFile, ?12),"                        \
+	" sourceLine = CASE WHEN sourceFile IS NULL THEN ?13 ELSE sourceLine END"
 #define OF_KEY " WHERE namespace = ?8 AND hash = ?9"
 #define OF_ENTRY " WHERE namespace = ?1 AND hash = ?2"
 #define COUNTS "countPassed, countMuted, countSampled, countLimited, countFolded"
 #define CHANGE "SELECT " LF_STORE_COLUMNS ", e.changed, e.flagsChanged, e.rowid FROM entries e"
-
-/* The entries at one place that has not been tried; the same ones as long as nothing of them changes. */
-#define AT_SITE                                                                                  \
-	"(namespace, hash) IN (SELECT namespace, hash FROM sites WHERE tried = 0 AND uid = ?1"   \
-	" AND module = ?2 AND buildId = ?3 AND address = ?4 ORDER BY namespace, hash LIMIT ?5)"
 
 /* What of an entry is nobody's share: less than nothing only where another program wrote. */
 #define REST(column) "max(0, e." column " - ifnull(s." column ", 0))"
@@ -159,12 +163,13 @@ static const char *const texts[LF_SQL_COUNT] = {
 	[LF_SQL_BEGIN_READ] = "BEGIN",
 	[LF_SQL_COMMIT] = "COMMIT",
 	[LF_SQL_ROLLBACK] = "ROLLBACK",
-	[LF_SQL_ADD] = "UPDATE entries SET changed = ?10, " ADD_ALL OF_KEY,
+	[LF_SQL_ADD] = "UPDATE entries SET changed = ?10, " ADD_SOURCE ", " ADD_ALL OF_KEY,
 	[LF_SQL_INSERT] = "INSERT INTO entries (countPassed, countMuted, countSampled, countLimited,"
 			  " countFolded, firstSeenAt, lastSeenAt, namespace, hash, method,"
-			  " messageTemplate, templateKind, topFrame, changed)"
-			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-			  " ON CONFLICT (namespace, hash) DO UPDATE SET changed = ?14, " ADD_ALL,
+			  " messageTemplate, templateKind, topFrame, changed, site, sourceFile, sourceLine)"
+			  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?14, ?15, ?16, ?17, ?10, ?11, ?12, ?13)"
+			  " ON CONFLICT (namespace, hash) DO UPDATE SET changed = ?10, " ADD_SOURCE ", "
+			  ADD_ALL,
 	[LF_SQL_TALLY_ADD] = "UPDATE temp.tally SET " ADD_ALL OF_KEY " AND run = ?10",
 	[LF_SQL_TALLY_INSERT] = "INSERT INTO temp.tally SELECT ?10, namespace, hash, method,"
 				" messageTemplate, templateKind, topFrame, ?6, ?7, ?1, ?2, ?3, ?4, ?5"
@@ -254,23 +259,21 @@ static const char *const texts[LF_SQL_COUNT] = {
 	[LF_SQL_PUT_TIER] = "INSERT INTO tiers SELECT ?1, value, ?2, ?3 FROM meta"
 			    " WHERE key = 'incarnation' ON CONFLICT (name) DO UPDATE"
 			    " SET incarnation = excluded.incarnation, epoch = ?2, sequence = ?3",
-	/* What was tried in vain is tried again when the program has become another one. */
-	[LF_SQL_NOTE_SITE] = "INSERT INTO sites SELECT ?1, ?2, ?3, ?4, ?5, ?6, 0 WHERE EXISTS (SELECT 1"
-			     " FROM entries" OF_ENTRY " AND sourceFile IS NULL) ON CONFLICT DO UPDATE"
-			     " SET uid = ?3, module = ?4, buildId = ?5, address = ?6, tried = 0"
-			     " WHERE module <> ?4 OR buildId <> ?5",
-	[LF_SQL_GET_SITE] = "SELECT uid, module, buildId, address FROM sites" OF_ENTRY,
+	[LF_SQL_FIND_SITE] = "SELECT id, file, line FROM sites WHERE address = ?1 AND buildId = ?2"
+			     " AND module = ?3 AND uid = ?4",
+	[LF_SQL_LACKS_SOURCE] = "SELECT NOT EXISTS (SELECT 1 FROM entries" OF_ENTRY
+				" AND sourceFile IS NOT NULL)",
+	[LF_SQL_ADD_SITE] = "INSERT INTO sites (address, buildId, module, uid) VALUES (?1, ?2, ?3, ?4)",
+	[LF_SQL_GET_SITE] = "SELECT s.id, s.uid, s.module, s.buildId, s.address FROM entries e JOIN sites s"
+			    " ON s.id = e.site WHERE e.namespace = ?1 AND e.hash = ?2",
 	[LF_SQL_NEXT_SITE] = "SELECT uid, module, buildId FROM sites WHERE tried = 0 AND uid > ?1"
 			     " ORDER BY uid LIMIT 1",
-	[LF_SQL_EACH_SITE] = "SELECT DISTINCT address FROM sites WHERE tried = 0 AND uid = ?1"
+	[LF_SQL_EACH_SITE] = "SELECT id, address FROM sites WHERE tried = 0 AND uid = ?1"
 			     " AND module = ?2 AND buildId = ?3 LIMIT ?4",
-	[LF_SQL_FOUND_SITE] = "UPDATE entries SET sourceFile = ?6, sourceLine = ?7, changed = ?8 WHERE"
-			      " sourceFile IS NULL AND " AT_SITE,
-	[LF_SQL_TRIED_SITE] = "UPDATE sites SET tried = 1 WHERE " AT_SITE,
-	[LF_SQL_DROP_SITES] = "DELETE FROM sites WHERE " AT_SITE,
-	[LF_SQL_DROP_SITE] = "DELETE FROM sites" OF_ENTRY,
-	[LF_SQL_SET_SOURCE] = "UPDATE entries SET sourceFile = ?3, sourceLine = ?4, changed = ?5" OF_ENTRY
-			      " AND sourceFile IS NULL",
+	[LF_SQL_FOUND_SITE] = "UPDATE entries SET sourceFile = ?2, sourceLine = ?3, changed = ?4 WHERE"
+			      " rowid IN (SELECT rowid FROM entries WHERE site = ?1 AND sourceFile IS NULL"
+			      " LIMIT ?5)",
+	[LF_SQL_TRIED_SITE] = "UPDATE sites SET tried = 1, file = ?2, line = ?3 WHERE id = ?1",
 	[LF_SQL_PUT_SEGMENT] = "INSERT INTO segments VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name)"
 			       " DO UPDATE SET directory = ?2, watermark = ?3, retired = ?4",
 	[LF_SQL_DROP_SEGMENT] = "DELETE FROM segments WHERE name = ?1",

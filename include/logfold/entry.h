@@ -15,6 +15,7 @@
  *   firstSeenAt      UTC, ISO 8601 with milliseconds, exact
  *   lastSeenAt       the same, exact to the agent's drain interval: no clock is read per call
  *   persistToCache, persistToDb, tags, flagsVersion, flagsWriter
+ *   sourceFile, sourceLine  where it was first seen to be printed from, where debug information tells
  *
  * Text is UTF-8.  A byte that is not, and NUL, stands as \xHH (lower case) in every text field, and
  * is so before the id is computed.

@@ -139,7 +139,8 @@ class TestRoundTrip:
     def test_a_store_of_schema_1_can_be_imported_and_stays_as_it_is(self, hostile, new, moved, exported):
         before, copy = exported(hostile), new()
         with contextlib.closing(sqlite3.connect(hostile)) as connection:
-            connection.executescript("DROP TABLE shares; DROP TABLE tiers; DROP TABLE sites; DROP INDEX entriesChanged; DROP INDEX entriesFlags;"
+            connection.executescript("DROP TABLE shares; DROP TABLE tiers; DROP TABLE sites; DROP INDEX entriesSite; DROP INDEX entriesRuled; "
+                                     "ALTER TABLE entries DROP COLUMN site; DROP INDEX entriesChanged; DROP INDEX entriesFlags;"
                                      "ALTER TABLE entries DROP COLUMN changed;"
                                      "ALTER TABLE entries DROP COLUMN flagsChanged; PRAGMA user_version = 1")
         moved(hostile, copy)

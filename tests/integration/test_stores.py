@@ -308,7 +308,7 @@ class TestReadByOthers:
         columns = {row[1] for row in select(filled, "PRAGMA table_xinfo(entries)")}
         assert len(named) > 12 and named | outcomes <= columns
         assert columns - named - outcomes == {"sourceFile", "sourceLine", "family", "policy",
-                                              "changed", "flagsChanged"}
+                                              "changed", "flagsChanged", "site"}
 
     def test_count_total_is_the_sum_of_the_five_and_what_ls_shows(self, filled, logfold):
         rows = select(filled, "SELECT hash, countTotal, countPassed + countMuted + countSampled + "

@@ -84,7 +84,7 @@ struct lf_entry entry_named(const char *message)
 void count_passed(struct lf_store *store, const char *message, uint64_t passed)
 {
 	struct lf_new_entry what = { identity_of(message), LF_KIND_FORMAT };
-	struct lf_addition addition = { "shop", hash_of(message), { passed }, 1000, 1000, NULL };
+	struct lf_addition addition = { "shop", hash_of(message), { passed }, 1000, 1000, .run = NULL };
 	struct lf_error why = { "" };
 
 	cr_assert_eq(lf_store_begin(store, &why), 0, "%s", why.text);

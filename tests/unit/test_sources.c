@@ -61,14 +61,23 @@ static void expect_sources(const char *expected)
 	              " (SELECT * FROM entries ORDER BY messageTemplate)", expected);
 }
 
-static void note(const char *message, const struct lf_site *site)
+/* A call of the message at that place, by a process that had not printed it before. */
+static int64_t print_at(const char *message, struct lf_site site)
 {
+	struct lf_addition addition = { .namespace = "shop", .hash = hash_of(message),
+		                        .counts = { 1 }, .first_seen_ms = 1, .last_seen_ms = 1 };
+
 	cr_assert_eq(lf_store_begin(store, &why), 0, "%s", why.text);
-	cr_assert_eq(lf_store_note_site(store, "shop", hash_of(message), site, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_store_find_site(store, "shop", addition.hash, &site, &addition.source, &why), 0,
+	             "%s", why.text);
+	addition.site = site.id;
+	cr_assert_eq(lf_store_add(store, &addition, LF_ADD_PLAIN, &why), 0, "%s", why.text);
 	cr_assert_eq(lf_store_commit(store, &why), 0, "%s", why.text);
+	free((char *)addition.source.file.data);
+	return site.id;
 }
 
-static void settle(const struct lf_site *site, const char *file, int64_t line)
+static void settle(int64_t site, const char *file, int64_t line)
 {
 	const struct lf_source found = { { file, strlen(file) }, line };
 
@@ -142,21 +151,25 @@ Test(sources, a_text_of_any_length_is_cut_off_by_nobody_but_refused)
 
 Test(sources, what_is_found_is_every_entrys_of_that_place_and_changes_them)
 {
-	const struct lf_site here = { 7, "/bin/p", "aa", 16 }, there = { 7, "/bin/p", "aa", 32 };
+	const struct lf_site here = { 0, 7, "/bin/p", "aa", 16 }, there = { 0, 7, "/bin/p", "aa", 32 };
+	int64_t at;
 
 	count_passed(store, "a", 1);
 	count_passed(store, "b", 1);
 	count_passed(store, "c", 1);
-	note("a", &here);
-	note("b", &there);
-	note("c", &here);
-	settle(&here, "main.c", 5);
+	at = print_at("a", here);
+	(void)print_at("b", there);
+	cr_assert_eq(print_at("c", here), at);
+	settle(at, "main.c", 5);
 	expect_sources("main.c:5 ? main.c:5");
-	expect_sites("/bin/p aa 32 0");
+	expect_sites("/bin/p aa 16 1,/bin/p aa 32 0");
 	expect_stored("SELECT count(*) FROM entries WHERE changed = (SELECT value FROM meta WHERE"
 	              " key = 'drainSequence')", "2");
-	note("a", &there); /* it has its line */
-	expect_sites("/bin/p aa 32 0");
+	count_passed(store, "d", 1);
+	(void)print_at("d", here); /* known by now */
+	expect_sources("main.c:5 ? main.c:5 main.c:5");
+	(void)print_at("a", there); /* it has its line */
+	expect_sources("main.c:5 ? main.c:5 main.c:5");
 }
 
 static void take(void *arg, const struct lf_site *site)
@@ -177,20 +190,30 @@ static void expect_next(int64_t *uid, const char *expected)
 
 Test(sources, what_was_tried_in_vain_is_tried_again_for_another_build_only)
 {
-	struct lf_site site = { 7, "/bin/p", "aa", 16 };
+	struct lf_site site = { 0, 7, "/bin/p", "aa", 16 };
 	int64_t uid = -1;
 
 	count_passed(store, "a", 1);
-	note("a", &site);
-	settle(&site, "", 0);
-	expect_sites("/bin/p aa 16 1");
-	note("a", &site);
+	settle(print_at("a", site), "", 0);
+	(void)print_at("a", site);
 	expect_sites("/bin/p aa 16 1");
 	expect_next(&uid, "");
 	site.build_id = "bb";
-	note("a", &site);
-	expect_sites("/bin/p bb 16 0");
+	(void)print_at("a", site);
+	expect_sites("/bin/p aa 16 1,/bin/p bb 16 0");
 	expect_next(&uid, "7:/bin/p@16 ");
+}
+
+Test(sources, a_new_build_of_a_program_whose_lines_are_known_is_nobodys_business)
+{
+	struct lf_site site = { 0, 7, "/bin/p", "aa", 16 };
+
+	count_passed(store, "a", 1);
+	settle(print_at("a", site), "main.c", 5);
+	site.build_id = "bb";
+	cr_assert_eq(print_at("a", site), 0);
+	expect_sites("/bin/p aa 16 1");
+	expect_sources("main.c:5");
 }
 
 Test(sources, users_take_turns_and_a_place_counts_once)
@@ -200,8 +223,9 @@ Test(sources, users_take_turns_and_a_place_counts_once)
 
 	for (uint32_t i = 0; i < 6; i++) {
 		count_passed(store, names[i], 1);
-		note(names[i], &(struct lf_site){ i == 5 ? 9 : 7, "/bin/p", "aa", i < 2 ? 1 : i });
+		(void)print_at(names[i], (struct lf_site){ 0, i == 5 ? 9 : 7, "/bin/p", "aa", i < 2 ? 1 : i });
 	}
+	expect_stored("SELECT count(*) FROM sites", "5");
 	expect_next(&uid, "7:/bin/p@1 7:/bin/p@2 ");
 	expect_next(&uid, "9:/bin/p@5 ");
 	expect_next(&uid, "7:/bin/p@1 7:/bin/p@2 ");
@@ -209,19 +233,18 @@ Test(sources, users_take_turns_and_a_place_counts_once)
 
 Test(sources, more_entries_of_one_place_than_one_step_takes_wait_for_the_next)
 {
-	const struct lf_site site = { 7, "/bin/p", "aa", 16 };
 	int64_t uid = -1;
 
 	other_program(stored_at(),
 	              "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)"
 	              " INSERT INTO entries (namespace, hash, method, messageTemplate, templateKind, topFrame,"
-	              " firstSeenAt, lastSeenAt) SELECT 'shop', i, 'puts', i, 'format', '', '', '' FROM n;"
-	              "INSERT INTO sites SELECT namespace, hash, 7, '/bin/p', 'aa', 16, 0 FROM entries");
-	settle(&site, "main.c", 5);
+	              " firstSeenAt, lastSeenAt, site) SELECT 'shop', i, 'puts', i, 'format', '', '', '', 3"
+	              " FROM n; INSERT INTO sites VALUES (3, 7, '/bin/p', 'aa', 16, 0, NULL, NULL)");
+	settle(3, "main.c", 5);
 	expect_stored("SELECT count(sourceFile) FROM entries", "1024");
 	expect_next(&uid, "7:/bin/p@16 ");
-	settle(&site, "main.c", 5);
-	expect_stored("SELECT count(sourceFile) || ' ' || (SELECT count(*) FROM sites) FROM entries", "1500 0");
+	settle(3, "main.c", 5);
+	expect_stored("SELECT count(sourceFile) || ' ' || (SELECT tried FROM sites) FROM entries", "1500 1");
 }
 
 /* ---- A store of before ---- */
@@ -231,7 +254,8 @@ static void make_it_old(void)
 	count_passed(store, "a", 3);
 	lf_store_close(store);
 	store = NULL;
-	other_program(stored_at(), "DROP TABLE sites; PRAGMA user_version = 2");
+	other_program(stored_at(), "DROP INDEX entriesSite; DROP TABLE sites; DROP INDEX entriesRuled;"
+	                           " ALTER TABLE entries DROP COLUMN site; PRAGMA user_version = 2");
 }
 
 Test(sources, a_store_of_schema_2_is_brought_up_to_date_in_place)
@@ -239,9 +263,9 @@ Test(sources, a_store_of_schema_2_is_brought_up_to_date_in_place)
 	make_it_old();
 	store = fixture_store(stored_at());
 	expect_stored("PRAGMA user_version", "3");
-	note("a", &(struct lf_site){ 7, "/bin/p", "aa", 16 });
+	(void)print_at("a", (struct lf_site){ 0, 7, "/bin/p", "aa", 16 });
 	expect_sites("/bin/p aa 16 0");
-	cr_assert_eq(fixture_total(store), 3);
+	cr_assert_eq(fixture_total(store), 4);
 }
 
 Test(sources, to_read_a_store_of_schema_2_is_taken_as_it_is)
@@ -296,7 +320,7 @@ Test(sources, the_line_of_a_function_of_this_very_program_is_found)
 	expect_stored("SELECT group_concat(messageTemplate || ' ' || (sourceFile LIKE '%tests/unit/test_sources.c')"
 	              " || ' ' || (sourceLine BETWEEN 1 AND 40)) FROM entries WHERE sourceFile IS NOT NULL",
 	              "one 1 1");
-	expect_stored("SELECT group_concat(tried) FROM sites", "1,1");
+	expect_stored("SELECT group_concat(tried) FROM sites", "1,1,1");
 	cr_assert_eq(lf_sources_fd(sources), -1);
 	lf_sources_free(sources);
 }

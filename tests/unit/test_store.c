@@ -56,7 +56,7 @@ static void add(const char *namespace, const char *hash, const char *template, u
                 uint64_t seen_ms)
 {
 	struct lf_new_entry what = entry_of(template);
-	struct lf_addition addition = { namespace, hash, { passed }, seen_ms, seen_ms, NULL };
+	struct lf_addition addition = { namespace, hash, { passed }, seen_ms, seen_ms, .run = NULL };
 
 	cr_assert_eq(lf_store_begin(store, &why), 0, "%s", why.text);
 	cr_assert_eq(lf_store_add_new(store, &what, &addition, LF_ADD_PLAIN, &why), 0, "%s", why.text);
@@ -112,7 +112,7 @@ Test(store, the_columns_have_the_names_that_the_entry_has_everywhere)
 	           "namespace hash method messageTemplate templateKind topFrame enabled persistToCache "
 	           "persistToDb tags firstSeenAt lastSeenAt countTotal countPassed countMuted "
 	           "countSampled countLimited countFolded sourceFile sourceLine family policy "
-	           "flagsVersion flagsWriter changed flagsChanged");
+	           "flagsVersion flagsWriter changed flagsChanged site");
 	expect_sql("PRAGMA user_version", "3");
 	expect_sql("PRAGMA journal_mode", "wal");
 }
@@ -128,7 +128,7 @@ Test(store, a_row_reads_as_other_programs_expect_it)
 
 Test(store, additions_add_up_and_move_the_times_outwards_only)
 {
-	struct lf_addition more = { "shop", HASH_A, { 1, 2, 3, 4, 5 }, 1000, 500, NULL };
+	struct lf_addition more = { "shop", HASH_A, { 1, 2, 3, 4, 5 }, 1000, 500, .run = NULL };
 
 	add("shop", HASH_A, "x", 10, 2000);
 	cr_assert_eq(lf_store_begin(store, &why), 0);
@@ -143,7 +143,7 @@ Test(store, additions_add_up_and_move_the_times_outwards_only)
 Test(store, what_is_rolled_back_was_never_there)
 {
 	struct lf_new_entry what = entry_of("x");
-	struct lf_addition addition = { "shop", HASH_A, { 5 }, 1, 1, NULL };
+	struct lf_addition addition = { "shop", HASH_A, { 5 }, 1, 1, .run = NULL };
 
 	cr_assert_eq(lf_store_begin(store, &why), 0);
 	cr_assert_eq(lf_store_add_new(store, &what, &addition, LF_ADD_TALLY, &why), 0);
@@ -154,7 +154,7 @@ Test(store, what_is_rolled_back_was_never_there)
 
 Test(store, an_unknown_entry_is_told_from_a_failure)
 {
-	struct lf_addition addition = { "shop", HASH_A, { 5 }, 1, 1, NULL };
+	struct lf_addition addition = { "shop", HASH_A, { 5 }, 1, 1, .run = NULL };
 
 	cr_assert_eq(lf_store_begin(store, &why), 0);
 	cr_assert_eq(lf_store_add(store, &addition, LF_ADD_PLAIN, &why), -ENOENT);
@@ -468,7 +468,7 @@ Test(store, a_file_that_is_no_longer_at_its_path_is_noticed)
 Test(store, a_tally_survives_the_store_that_it_was_made_in)
 {
 	struct lf_new_entry what = entry_of("x");
-	struct lf_addition addition = { "shop", HASH_A, { 5 }, 1, 1, NULL };
+	struct lf_addition addition = { "shop", HASH_A, { 5 }, 1, 1, .run = NULL };
 	struct lf_store *other = fixture_store(LF_STORE_MEMORY);
 
 	cr_assert_eq(lf_store_begin(store, &why), 0);

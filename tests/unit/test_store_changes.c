@@ -299,7 +299,7 @@ Test(store_of_schema_1, it_is_brought_up_to_date_in_place_and_keeps_everything)
 	              "namespace hash method messageTemplate templateKind topFrame enabled persistToCache "
 	              "persistToDb tags firstSeenAt lastSeenAt countTotal countPassed countMuted "
 	              "countSampled countLimited countFolded sourceFile sourceLine family policy "
-	              "flagsVersion flagsWriter changed flagsChanged");
+	              "flagsVersion flagsWriter changed flagsChanged site");
 	expect_stored("SELECT countTotal || enabled || flagsVersion || flagsWriter || lastSeenAt FROM entries"
 	              " ORDER BY hash", "1203here:agent2024-01-02T00:00:00.000Z");
 	expect_stored("SELECT count(*) FROM segments", "1");
