@@ -26,7 +26,8 @@ enum {
 	NOT_SKIPPED = 1,
 	SKIPPED = 2,
 	WORD = sizeof(uintptr_t),
-	STACK_PAGES_MAX = 64,
+	STACK_PAGES_MAX = 64,  /* proved at once */
+	JOINED_PAGES_MAX = 16, /* proved anew to be remembered together: stacks may take turns */
 	OWN_LEVELS = 16, /* from the depth of our own library to who called it */
 };
 
@@ -113,11 +114,11 @@ static bool is_known(uintptr_t at)
 }
 
 /* Whether the pages can be read; they are remembered then. */
-static bool prove_pages(uintptr_t first, uintptr_t end)
+static bool prove_pages(uintptr_t first, uintptr_t end, uintptr_t pages_max)
 {
 	uintptr_t pages = (end - first) / LF_PAGE_BYTES;
 
-	if (pages > STACK_PAGES_MAX || !lf_stub_is_readable((const void *)first, end - first))
+	if (pages > pages_max || !lf_stub_is_readable((const void *)first, end - first))
 		return false;
 	lf_caller_stack = end | pages;
 	return true;
@@ -129,7 +130,8 @@ static bool prove_more_pages(uintptr_t first, uintptr_t end)
 	uintptr_t known_end = lf_stack_end(lf_caller_stack);
 	uintptr_t known = known_end - lf_stack_bytes(lf_caller_stack);
 
-	return known_end && prove_pages(known < first ? known : first, known_end > end ? known_end : end);
+	return known_end && prove_pages(known < first ? known : first,
+	                                known_end > end ? known_end : end, JOINED_PAGES_MAX);
 }
 
 /* Whether a word of the stack, above the frame, can be read. */
@@ -140,7 +142,7 @@ static bool is_stack(const struct climb *climb, uintptr_t at)
 	if (at < climb->frame || at % WORD != 0)
 		return false;
 	return (is_known(climb->frame) && is_known(at)) || prove_more_pages(first, end) ||
-	       prove_pages(first, end) || lf_stub_is_readable((const void *)at, WORD);
+	       prove_pages(first, end, STACK_PAGES_MAX) || lf_stub_is_readable((const void *)at, WORD);
 }
 
 static bool load(const struct climb *climb, uintptr_t at, uintptr_t *out)

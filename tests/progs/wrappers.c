@@ -8,6 +8,7 @@
  *   plain       printf, puts, putchar, fwrite, write in a function of the name emit_all()
  *   close A B   two libraries, opened and closed one after the other, each with its own say()
  *   deep N      log_info() from N levels of recursion, and from none
+ *   lies        functions whose unwind tables lie
  *   switch      log_info() on a stack of its own, and on the alternate stack of a signal
  */
 #include <alloca.h>
@@ -19,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -255,6 +257,53 @@ ALONE static void descend(int levels)
 	behind += room[behind & 255];
 }
 
+#if defined(__x86_64__)
+/* Hand-written code whose table is wrong: its caller is said to be a gigabyte away; where there is
+ * another number, in a function that looks variadic; where no memory is. */
+int lie_far(const char *format, va_list args);
+int lie_near(const char *format, va_list args);
+int lie_by_frame(const char *format, va_list args);
+__asm__(".text\n"
+        ".type lie_far, @function\n"
+        "lie_far: .cfi_startproc\n"
+        "sub $8, %rsp\n.cfi_def_cfa_offset 1073741824\n"
+        "call vprintf@PLT\nadd $8, %rsp\nret\n.cfi_endproc\n.size lie_far, . - lie_far\n"
+        ".type lie_near, @function\n"
+        "lie_near: .cfi_startproc\n"
+        "test %al, %al\nje 1f\nmovaps %xmm0, -24(%rsp)\n1: push $4096\n"
+        "call vprintf@PLT\nadd $8, %rsp\nret\n.cfi_endproc\n.size lie_near, . - lie_near\n"
+        ".type lie_by_frame, @function\n"
+        "lie_by_frame: .cfi_startproc\n"
+        "push %rbp\n.cfi_def_cfa 6, 16\nmov $16, %ebp\n"
+        "call vprintf@PLT\npop %rbp\nret\n.cfi_endproc\n.size lie_by_frame, . - lie_by_frame\n");
+
+#define LIAR(name) \
+	ALONE static void log_##name(const char *format, ...) \
+	{ \
+		va_list args; \
+\
+		va_start(args, format); \
+		behind += name(format, args); \
+		va_end(args); \
+	}
+LIAR(lie_far)
+LIAR(lie_near)
+LIAR(lie_by_frame)
+
+static void lies(void)
+{
+	for (int i = 0; i < 2; i++) {
+		log_lie_far("far %d\n", 1);
+		log_lie_near("near %d\n", 1);
+		log_lie_by_frame("by frame %d\n", 1);
+	}
+}
+#else
+static void lies(void)
+{
+}
+#endif
+
 static ucontext_t here, there;
 
 ALONE static void on_own_stack(void)
@@ -270,18 +319,29 @@ ALONE static void on_signal(int number)
 	behind++;
 }
 
-/* In pages of their own, as small as they may be, with nothing readable behind. */
+enum { STACK_BYTES = 32768 };
+
+/* A stack with nothing readable behind it. */
+static void *new_stack(void)
+{
+	char *stack = mmap(NULL, 2 * STACK_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (stack == MAP_FAILED || mprotect(stack, STACK_BYTES, PROT_READ | PROT_WRITE) < 0)
+		exit(1);
+	return stack;
+}
+
 static void switch_stacks(void)
 {
-	static char own[32768], alternate[32768];
-	stack_t stack = { .ss_sp = alternate, .ss_size = sizeof(alternate) };
+	stack_t stack = { .ss_sp = new_stack(), .ss_size = STACK_BYTES };
+	char *own = new_stack();
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
 
 	first_caller(0);
 	for (int i = 0; i < 2; i++) {
 		getcontext(&there);
 		there.uc_stack.ss_sp = own;
-		there.uc_stack.ss_size = sizeof(own);
+		there.uc_stack.ss_size = STACK_BYTES;
 		there.uc_link = &here;
 		makecontext(&there, on_own_stack, 0);
 		swapcontext(&here, &there);
@@ -316,7 +376,9 @@ int main(int argc, char **argv)
 			descend(atoi(argv[2]));
 			descend(0);
 		}
-	} else if (strcmp(what, "switch") == 0)
+	} else if (strcmp(what, "lies") == 0)
+		lies();
+	else if (strcmp(what, "switch") == 0)
 		switch_stacks();
 	else
 		return 2;
