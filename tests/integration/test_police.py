@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 from conftest import DEADLINE_S, wait_until
+from fleet import in_mongo, in_redis
 from test_mute import CHATTER, command, slow, the_entry  # noqa: F401  slow is a fixture
 
 OUTCOMES = ("Passed", "Muted", "Sampled", "Limited", "Folded")
@@ -273,9 +274,31 @@ class TestFromElsewhere:
         wait_until(is_obeyed, "nothing more is printed")
         assert chatter.end() == 0
 
-    def test_a_policy_set_in_redis_is_obeyed_and_one_taken_away_here_is_so_there(self, agent, redis, build,
+    @pytest.fixture(params=["redis", "mongo"])
+    def tier(self, request):
+        """(a section of agent.toml, set_there(namespace, hash, policy), the policy that is there or None)"""
+        server = request.getfixturevalue(request.param)
+        if request.param == "mongo":
+            entries = server.db.entries
+
+            def set_in_mongo(_, entry_hash, policy):
+                entries.update_one({"hash": entry_hash}, {"$set": {"policy": policy}})
+
+            return {"mongo": server}, set_in_mongo, lambda _, entry_hash: entries.find_one(
+                {"hash": entry_hash}).get("policy")
+        client = server.client()
+
+        def set_in_redis(namespace, entry_hash, policy):
+            client.hset(f"logfold:{namespace}:entry:{{{entry_hash}}}", "policy", policy)
+            client.publish(f"logfold:{namespace}:flags", entry_hash)
+
+        return {"redis": server}, set_in_redis, lambda namespace, entry_hash: client.hget(
+            f"logfold:{namespace}:entry:{{{entry_hash}}}", "policy")
+
+    def test_a_policy_set_in_a_tier_is_obeyed_and_one_taken_away_here_is_so_there(self, agent, tier, build,
                                                                                  tmp_path):
-        one = agent(redis=redis)
+        section, set_there, found_there = tier
+        one = agent(**section)
         output, progress = tmp_path / "output", tmp_path / "progress"
         with output.open("wb") as out:
             host = one.start_host(build / "progs" / "chatter", "slow", progress, stdin=subprocess.PIPE,
@@ -283,9 +306,9 @@ class TestFromElsewhere:
         host.stdin.write(b".")
         host.stdin.flush()
         one.settled(1)
-        (namespace, entry_hash), = one.counts()
-        key, client = f"logfold:{namespace}:entry:{{{entry_hash}}}", redis.client()
-        wait_until(lambda: client.exists(key), "Redis has it")
+        key, = one.counts()
+        (name, server), = section.items()
+        wait_until(lambda: key in (in_redis if name == "redis" else in_mongo)(server), "the tier has it")
 
         def prints():
             """How many of ten calls."""
@@ -295,19 +318,15 @@ class TestFromElsewhere:
             wait_until(lambda: int.from_bytes(progress.read_bytes(), "little") == calls + 10, "it has printed")
             return output.read_bytes().count(b"\n") - before
 
-        def set_there(policy):
-            client.hset(key, "policy", policy)
-            client.publish(f"logfold:{namespace}:flags", entry_hash)
-
-        set_there("sample 1/5")
+        set_there(*key, "sample 1/5")
         wait_until(lambda: prints() == 2, "it is sampled")
-        set_there("sample 1 in 5")
+        set_there(*key, "sample 1 in 5")
         wait_until(lambda: prints() == 10, "what is no policy has no effect")
         wait_until(lambda: "the policy 'sample 1 in 5' of " in one.said(), one.said)
-        assert one.ask("limit", entry_hash, "1/1h").returncode == 0
-        wait_until(lambda: client.hget(key, "policy") == "limit 1/3600s", lambda: client.hgetall(key))
-        assert one.ask("pass", entry_hash).returncode == 0
-        wait_until(lambda: not client.hget(key, "policy"), lambda: client.hgetall(key))
+        assert one.ask("limit", key[1], "1/1h").returncode == 0
+        wait_until(lambda: found_there(*key) == "limit 1/3600s", lambda: found_there(*key))
+        assert one.ask("pass", key[1]).returncode == 0
+        wait_until(lambda: not found_there(*key), lambda: found_there(*key))
         assert prints() == 10
         host.stdin.close()
         assert host.wait(timeout=DEADLINE_S) == 0
