@@ -74,10 +74,11 @@ def test_the_sample_changes_nothing_also_when_all_its_keys_are_uncommented(logfo
 def test_what_is_printed_reads_back_as_the_same(logfold, config):
     path = config('[agent]\nstore = "/a \\"b\\"\\\\ä\\t.db"\nnamespaces = ["a", "u:*"]\nusers = "all"\n'
                   'fallback = ["mongo"]\n[mongo]\nenabled = true\nuri = "mongodb://u:geheim@h/?w=1"\n'
-                  '[health]\nmemory_limit_mb = 1_000\n')
+                  '[health]\nmemory_limit_mb = 1_000\n[hook]\nskip_frames = ["say", "libä.so.1!emit"]\n')
     first = printed(logfold, "-c", path, "--print-config")
     assert "geheim" not in first and "mongodb://u:***@h/?w=1" in first
     assert 'memory_limit_mb = 1000\n' in first and 'namespaces = ["a", "u:*"]' in first
+    assert 'skip_frames = ["say", "libä.so.1!emit"]' in first
     assert printed(logfold, "-c", config(first, "again.toml"), "--print-config") == first
 
 

@@ -210,6 +210,10 @@ Test(config, a_value_of_another_type_or_out_of_its_range_is_told_with_what_is_ri
 	expect_error("[agent]\nnamespaces = []", "2: agent.namespaces is empty");
 	expect_error("[agent]\nnamespaces = ['a:b:c']", "2: agent.namespaces is 'a:b:c': it takes a list of");
 	expect_error("[agent]\nnamespaces = [1]", "2: agent.namespaces holds an integer");
+	expect_error("[hook]\nskip_frames = ['a', 1]", "2: hook.skip_frames holds an integer");
+	expect_error("[hook]\nskip_frames = ['']", "2: hook.skip_frames is ''");
+	expect_error("[hook]\nskip_frames = ['lib.so!']", "2: hook.skip_frames is 'lib.so!'");
+	expect_error("[hook]\nskip_frames = [\"a\\nb\"]", "2: hook.skip_frames is 'a");
 	expect_error("[agent]\nfallback = ['memory', 'disk']", "2: agent.fallback is 'disk': it takes a list");
 	expect_error("[agent]\nfallback = ['redis', 'redis']", "2: agent.fallback names 'redis' twice");
 	expect_error("[agent]\nfallback = []", "2: agent.fallback is empty");
