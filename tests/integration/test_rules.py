@@ -1,0 +1,163 @@
+"""The rules of the hook, each with the tests that hold it; and those tests that belong to nothing else.
+
+Each of the tests named here was seen to fail when its rule was broken in the code.
+"""
+
+import re
+import subprocess
+
+import pytest
+
+from conftest import DEADLINE_S, ROOT
+
+HOOK, CLI, FAULTS = "test_hook.py", "test_cli.py", "test_faults.py"
+
+RULES = {
+    "the original arguments are passed on, nothing is re-implemented":
+        ("test_every_twin_prints_and_returns_what_it_does_without_the_hook",),
+    "every hooked name has its twins":
+        ("test_every_twin_that_libc_has_of_a_call_we_take_is_taken",
+         "test_every_console_call_of_libc_is_taken_or_left_alone_for_a_reason"),
+    "stubs, version script and tests come from one table":
+        ("test_the_library_exports_the_table_and_nothing_else",),
+    "no name is looked up that libc lacks":
+        ("test_every_name_that_is_looked_up_is_libcs",),
+    "real functions resolve in the constructor, and lazily before it":
+        ("test_what_is_printed_before_constructors_and_after_destructors_is_counted",),
+    "thread-local storage is of the initial-exec model":
+        ("test_thread_local_storage_needs_no_call",),
+    "no locks, nothing of the heap":
+        ("test_the_hook_takes_no_lock",),
+    "vfork and clone are not hooked; a child in its parent's memory counts as its parent":
+        ("test_vfork_and_clone_are_left_alone",
+         "test_a_child_that_prints_first_counts_for_its_parent_which_counts_on",
+         "test_a_childs_redirection_does_not_end_its_parents_line"),
+    "a fork is noticed however it was made":
+        ("test_children_of_every_kind_count_once",),
+    "no file stays open":
+        ("test_what_is_printed_before_constructors_and_after_destructors_is_counted",),
+    "pages are reserved before they are used":
+        ("test_a_full_run_directory_is_told_and_the_program_runs_as_bare",
+         "test_a_disk_that_is_too_small_for_a_part_of_it_hurts_no_program"),
+    "where nothing can be counted, calls pass":
+        ("test_one_that_cannot_be_written_is_told",),
+    "nothing is torn down at exit":
+        ("test_what_is_printed_before_constructors_and_after_destructors_is_counted",),
+    "libc is never called by names that the host may have functions of":
+        ("test_what_is_printed_before_constructors_and_after_destructors_is_counted",),
+    "warn, err and error are versioned, so that a library's own are its own":
+        ("test_a_library_calls_its_own_warn_and_error",),
+    "a call site does not outlive its module":
+        ("test_nothing_is_counted_on_the_entry_of_what_was_at_its_address_before",
+         "test_another_library_at_the_address_of_a_closed_one_is_left_by_its_own_way"),
+    "the library is added behind what LD_PRELOAD says, by its absolute path":
+        ("test_what_was_preloaded_stays_in_front",),
+    "the kernel has accepted a buffer before it is read":
+        ("test_whatever_becomes_of_a_call_it_gives_back_the_same",
+         "test_every_twin_prints_and_returns_what_it_does_without_the_hook"),
+    "fatal calls are never suppressed":
+        ("test_hooked_and_muted_they_return_the_same_and_print_what_they_may",),
+    "a call that is left out gives back what it would have":
+        ("test_whatever_becomes_of_a_call_it_gives_back_the_same",
+         "test_muted_twins_print_nothing_and_return_the_same"),
+    "a wrapper's caller is the frame; who is variadic itself stays the top":
+        ("test_two_callers_of_one_variadic_wrapper_are_two_entries_with_their_names",
+         "test_where_no_function_is_variadic_the_direct_caller_is_the_frame"),
+    "every kind of frame is read, and no address believed that is not a call's":
+        ("each_kind_of_frame_has_its_rule",
+         "a_function_is_known_to_be_variadic_by_what_it_stores",
+         "an_address_that_no_call_returns_to_is_told_from_one",
+         "a_hostile_table_gives_some_rule_or_none_and_reads_nothing_beyond_it"),
+    "no stack is read that is not proved to be readable":
+        ("test_a_wrapper_is_left_on_stacks_that_are_not_the_threads",),
+}
+
+
+def the_tests():
+    names = set()
+    for path in (ROOT / "tests").rglob("test_*.*"):
+        text = path.read_text(errors="replace")
+        names.update(re.findall(r"^ *def (test_\w+)", text, re.M))
+        names.update(re.findall(r"^Test\(\w+, (\w+)", text, re.M))
+    return names
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule(rule):
+    assert set(RULES[rule]) - the_tests() == set()
+
+
+def symbols(*arguments):
+    listed = subprocess.run(["nm", "-D", *arguments], capture_output=True, text=True, check=True)
+    return {line.split()[-1].split("@")[0] for line in listed.stdout.splitlines()}
+
+
+def test_every_name_that_is_looked_up_is_libcs():
+    """A look-up that fails calls malloc, which may be the host's and not ready yet."""
+    text = (ROOT / "agent/hook/libc.h").read_text()
+    looked_up = set(re.findall(r"^\tX\((\w+), ", text, re.M))
+    libc = subprocess.run(["sh", "-c", "ldd /bin/sh | awk '/libc.so/ {print $3}'"], text=True,
+                          capture_output=True, check=True).stdout.strip()
+    assert len(looked_up) > 40
+    assert looked_up - symbols("--defined-only", libc) == set()
+
+
+def test_thread_local_storage_needs_no_call(build):
+    """The default model asks __tls_get_addr, which may allocate."""
+    library = build / "liblogfold-preload.so"
+    relocations = subprocess.run(["readelf", "-rW", library], capture_output=True, text=True,
+                                 check=True).stdout
+    assert "__tls_get_addr" not in symbols("--undefined-only", library)
+    assert not re.search("DTPMOD|TLSDESC", relocations)
+    assert re.search("TPOFF|TPREL", relocations), "it has some"
+
+
+def test_vfork_and_clone_are_left_alone(build):
+    exported = symbols("--defined-only", build / "liblogfold-preload.so")
+    assert not exported & {"vfork", "__vfork", "clone", "__clone", "clone3", "_Fork", "posix_spawn"}
+
+
+def test_what_is_printed_before_constructors_and_after_destructors_is_counted(build, hooked, logfold):
+    bare, under = hooked(str(build / "progs" / "early"))
+    assert under == bare
+    assert bare.status == 0, "none of its own functions was called"
+    lines = bare.stdout.count(b"\n") + bare.stderr.count(b"\n")
+    assert sum(entry["countTotal"] for entry in logfold.entries()) == lines == 6
+
+
+class TestVerdicts:
+    """Whatever becomes of a call, it gives back what it would have given."""
+
+    ROUNDS = 4
+
+    @pytest.fixture
+    def once(self, build, logfold, tmp_path):
+        def run(name, *prefix):
+            output, results = tmp_path / f"{name}.out", tmp_path / f"{name}.results"
+            with open(output, "w+b") as out, open(results, "w+b") as file:
+                command = [*prefix, build / "progs" / "verdicts", str(self.ROUNDS)]
+                done = subprocess.run(["bash", "-c", 'exec "$@" 3>&0 0</dev/null', "-", *command],
+                                      stdin=file, stdout=out, stderr=subprocess.DEVNULL,
+                                      env=logfold.env, timeout=DEADLINE_S)
+            assert done.returncode == 0
+            return output.read_bytes(), results.read_text()
+        return run
+
+    @pytest.mark.parametrize("outcome, verb, policy", [
+        ("Muted", "mute", ()), ("Sampled", "sample", ("1/100",)), ("Limited", "limit", ("1/1h",)),
+        ("Folded", "fold", ("1h",))])
+    def test_whatever_becomes_of_a_call_it_gives_back_the_same(self, once, logfold, outcome, verb,
+                                                              policy):
+        under = (logfold.binary, "run", "--summary", "none", "--")
+        bare = once("bare")
+        assert once("hooked", *under) == bare
+        before = sum(entry["countTotal"] for entry in logfold.entries())
+        told = logfold(verb, "template~=^", *policy)
+        assert told.returncode == 0, told.stderr
+        printed, results = once(verb, *under)
+        assert results == bare[1]
+        # Muted all is silent; else the first of each message goes out.
+        assert len(printed) <= len(bare[0]) / (self.ROUNDS if policy else 20)
+        entries = logfold.entries()
+        assert sum(entry["countTotal"] for entry in entries) == 2 * before
+        assert sum(entry["count" + outcome] for entry in entries) >= before / self.ROUNDS

@@ -1,0 +1,99 @@
+/* verdicts ROUNDS: makes the same calls, out of the same places, so many times, and writes on fd 3 what
+ * each gave back, with errno and the orientation of its stream.  That must be the same whatever becomes
+ * of a call.  stdout is open for reading, too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <wchar.h>
+
+int __printf_chk(int, const char *, ...);
+
+static FILE *unwritable;
+
+static void result(const char *what, long value)
+{
+	char line[160];
+	int len = snprintf(line, sizeof(line), "%s=%ld errno=%d orientation=%d\n", what, value, errno,
+	                   fwide(stdout, 0));
+
+	if (pwrite(3, line, (size_t)len, lseek(3, 0, SEEK_END)) != len)
+		abort();
+	errno = 7; /* a call that succeeds leaves errno alone */
+}
+#define RESULT(expression) result(#expression, (long)(expression))
+
+/* libc checks that a format with %n is no writable memory, where it is asked to. */
+static int with_check(void)
+{
+	char format[] = "checked %n\n";
+	int status, n;
+	pid_t child = fork();
+
+	if (child == 0) {
+		(void)signal(SIGABRT, SIG_DFL);
+		(void)dup2(open("/dev/null", 1), 2);
+		_exit(__printf_chk(1, format, &n));
+	}
+	return waitpid(child, &status, 0) == child ? status & ~0x80 : -1;
+}
+
+static void calls(int number)
+{
+	const char *volatile no_format = NULL, *volatile nowhere = (const char *)8;
+	char text[] = "some text in memory\n", pieces[2][8] = { "piece", "s\n" };
+	struct iovec iov[2] = { { pieces[0], 5 }, { pieces[1], 2 } };
+	int n = 0;
+
+	RESULT(puts("abc"));
+	RESULT(fputs("a constant\n", stdout));
+	RESULT(fputs(text, stdout));
+	RESULT(puts(text));
+	RESULT(fputc(0x1ff, stdout));
+	RESULT(fputc('\n', stdout));
+	RESULT(fwrite("", 0, 9, stdout));
+	RESULT(fwrite("", 9, 0, stdout));
+	RESULT(fwrite("items\n", 2, 3, stdout));
+	RESULT(fwrite(text, 4, 5, stdout));
+	RESULT(printf("%d of %s\n", number % 7, "them"));
+	RESULT(printf("no conversion at all\n"));
+	RESULT(printf("%s\n", text));
+	RESULT(printf("so far%n and on\n", &n));
+	RESULT(n);
+	RESULT(printf("%m\n"));
+	RESULT(printf("%5000d\n", number % 7));
+	RESULT(printf(no_format));
+	RESULT(fprintf(stderr, "to %s\n", "stderr"));
+	RESULT(fprintf(unwritable, "not for %s\n", "writing"));
+	RESULT(fputs("not for writing\n", unwritable));
+	RESULT(fputc('\n', unwritable));
+	RESULT(fwrite("not for writing\n", 1, 16, unwritable));
+	RESULT(ferror(unwritable) != 0);
+	(void)fflush(stdout);
+	RESULT(dprintf(1, "through an fd %d\n", number % 7));
+	RESULT(dprintf(99, "no such fd\n"));
+	RESULT(write(1, "constant\n", 9));
+	RESULT(write(1, text, sizeof(text) - 1));
+	RESULT(write(99, text, sizeof(text) - 1));
+	RESULT(write(1, nowhere, 10));
+	RESULT(write(1, text, 0));
+	RESULT(writev(1, iov, 2));
+	RESULT(with_check() == SIGABRT);
+}
+
+int main(int argc, char **argv)
+{
+	unwritable = fdopen(dup(1), "r");
+	if (argc != 2 || !unwritable)
+		return 64;
+	errno = 7;
+	for (int i = 0; i < atoi(argv[1]); i++)
+		calls(i);
+	return 0;
+}
