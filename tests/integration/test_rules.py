@@ -117,12 +117,26 @@ def test_vfork_and_clone_are_left_alone(build):
     assert not exported & {"vfork", "__vfork", "clone", "__clone", "clone3", "_Fork", "posix_spawn"}
 
 
-def test_what_is_printed_before_constructors_and_after_destructors_is_counted(build, hooked, logfold):
-    bare, under = hooked(str(build / "progs" / "early"))
-    assert under == bare
-    assert bare.status == 0, "none of its own functions was called"
+LATE = """
+#include <stdio.h>
+__attribute__((constructor)) static void construct(void) { puts("library came"); fflush(stdout); }
+__attribute__((destructor)) static void destruct(void) { puts("library goes"); fflush(stdout); }
+"""
+
+
+def test_what_is_printed_before_constructors_and_after_destructors_is_counted(build, preload, logfold,
+                                                                              tmp_path):
+    """A library that is loaded behind ours is initialised before it, and outlives it."""
+    library = tmp_path / "late.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-xc", "-", "-o", library], input=LATE, text=True,
+                   check=True, timeout=DEADLINE_S)
+    bare, under = (subprocess.run([build / "progs" / "early"], capture_output=True, timeout=DEADLINE_S,
+                                  env=logfold.environment({"LD_PRELOAD": libraries}))
+                   for libraries in (library, f"{preload}:{library}"))
+    assert (under.stdout, under.stderr, under.returncode) == (bare.stdout, bare.stderr, 0)
+    assert bare.returncode == 0, "none of its own functions was called"
     lines = bare.stdout.count(b"\n") + bare.stderr.count(b"\n")
-    assert sum(entry["countTotal"] for entry in logfold.entries()) == lines == 6
+    assert sum(entry["countTotal"] for entry in logfold.entries()) == lines == 11
 
 
 class TestVerdicts:

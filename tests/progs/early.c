@@ -51,7 +51,10 @@ int vsnprintf(char *out, size_t size, const char *format, va_list args)
 
 static void first(void)
 {
-	(void)puts("before the constructors");
+	(void)fputs("before the constructors\n", stdout);
+	(void)fwrite("and again\n", 1, 10, stdout);
+	(void)fputc('c', stdout);
+	(void)putchar('\n');
 }
 __attribute__((section(".preinit_array"), used)) static void (*preinit)(void) = first;
 
@@ -89,6 +92,7 @@ int main(void)
 {
 	(void)atexit(at_exit);
 	(void)printf("%s\n", "a line of text");
+	(void)printf("%s %s\n", "two", "words");
 	(void)printf("%d open files\n", open_files());
 	return 0;
 }
