@@ -166,7 +166,9 @@ class Harness:
 
     def hook(self, way, preload):
         """(what goes before the command, what goes into its environment)"""
-        run_dir = self.ways[way]
+        run_dir = self.ways.get(way)
+        if way in ("nowhere", "full"):
+            run_dir = self.base / way / "run"
         if way == "run":
             state = {"LOGFOLD_RUN_DIR": str(run_dir), "LOGFOLD_PRELOAD_LIB": str(HOOK),
                      "XDG_STATE_HOME": str(self.base / "state")}
