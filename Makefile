@@ -131,13 +131,16 @@ $(B)/preload.map: agent/hook/interposed.def agent/hook/exports.sh agent/hook/ver
 	@mkdir -p $(@D)
 	sh agent/hook/exports.sh version-script $< $(LIBC_BASE) > $@
 
+# It is what a loop of the C library's would become a call of.
+$(B)/pic/agent/hook/stub_bytes.o: FLAGS_pic += -ffreestanding -fno-tree-loop-distribute-patterns
+
 $(PRELOAD): $(call objects,pic,$(HASHING) $(MAP) $(HOOK)) $(HOOK_ASM:%.S=$(B)/pic/%.o) $(B)/preload.map
 	$(QUIET_LD)$(CC) $(LDFLAGS) -shared -o $@ $(filter %.o,$^) $(CRYPTO_A) -Wl,--exclude-libs,ALL \
 		-Wl,--gc-sections -Wl,--version-script=$(B)/preload.map -Wl,-z,now -Wl,-z,relro \
 		-Wl,-z,defs -Wl,-soname,liblogfold-preload.so
 
 # The library.  It stays once it is loaded: what it counts into is there once for a process.
-$(LIBRARY): $(call objects,pic,$(HASHING) $(MAP) $(API)) agent/api/exports.map
+$(LIBRARY): $(call objects,pic,$(HASHING) $(MAP) $(API) agent/hook/stub_bytes.c) agent/api/exports.map
 	$(QUIET_LD)$(CC) $(LDFLAGS) -shared -o $@ $(filter %.o,$^) $(CRYPTO_A) -Wl,--exclude-libs,ALL \
 		-Wl,--gc-sections -Wl,--version-script=agent/api/exports.map -Wl,-z,now -Wl,-z,relro \
 		-Wl,-z,defs -Wl,-z,nodelete -Wl,-soname,$(@F)

@@ -7,6 +7,9 @@
  * Results are the kernel's: 0 or more, or a negative errno.  -EINTR is not retried.  On x86-64 and
  * aarch64 the instruction stands here; other 64-bit machines go through syscall(2), with errno
  * saved around it.  Pointers and structs are as in the man page of the call (section 2).
+ *
+ * Sealed, all of them return -EPERM without entering the kernel: a host in a seccomp sandbox may be
+ * killed for a call that it never makes itself (agent/hook/sandbox.h).
  */
 #ifndef LOGFOLD_HASHING_SYS_H
 #define LOGFOLD_HASHING_SYS_H
@@ -28,9 +31,26 @@
 #error "the system calls below have other numbers and arguments on 32-bit machines"
 #endif
 
+/* One for the whole program or library, though it is defined here: every file that includes this has a
+ * weak copy, and the linker keeps one. */
+__attribute__((weak, visibility("hidden"))) int lf_sys_sealed;
+
+/* Of all threads, from now on; a child inherits it. */
+static inline void lf_sys_seal(int on)
+{
+	__atomic_store_n(&lf_sys_sealed, on, __ATOMIC_SEQ_CST);
+}
+
+static inline int lf_sys_is_sealed(void)
+{
+	return __atomic_load_n(&lf_sys_sealed, __ATOMIC_RELAXED);
+}
+
 /* Any call by number, for what has no name below.  Unused arguments are 0. */
 static inline long lf_sys_call6(long number, long a, long b, long c, long d, long e, long f)
 {
+	if (lf_sys_is_sealed())
+		return -EPERM;
 #if defined(__x86_64__)
 	register long r10 __asm__("r10") = d;
 	register long r8 __asm__("r8") = e;

@@ -60,6 +60,8 @@ for package; do
 	procps) command -v ps >/dev/null 2>&1 ;;
 	util-linux) command -v unshare >/dev/null 2>&1 ;;
 	tcl) command -v tclsh >/dev/null 2>&1 ;;
+	libjemalloc2) ls /usr/lib*/libjemalloc.so.* /usr/lib/*/libjemalloc.so.* 2>/dev/null | grep -q . ;;
+	libtcmalloc*) ls /usr/lib*/libtcmalloc_minimal.so.* /usr/lib/*/libtcmalloc_minimal.so.* 2>/dev/null | grep -q . ;;
 	libpython3*-testsuite) python3 -c 'import test.test_print' 2>/dev/null ;;
 	*) command -v "$package" >/dev/null 2>&1 ;;
 	esac || missing="$missing $package"

@@ -5,7 +5,7 @@
 # VERSION is libc's oldest one, under which the calls of versioned.h are exported.
 set -eu
 rows() { sed -n "s/^LF_\($1\)_CALL(\([A-Za-z0-9_]*\),.*/\2/p" "$2"; }
-plain='FORMAT\|TEXT\|FD\|WIDE\|LOG\|TELL\|NOTICE'
+plain='FORMAT\|TEXT\|FD\|WIDE\|LOG\|TELL\|NOTICE\|SANDBOX'
 versioned='WARN\|ERROR'
 case $1 in
 names)

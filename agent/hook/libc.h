@@ -63,6 +63,8 @@
 	X(login_tty, int, (int)) \
 	X(dlclose, int, (void *)) \
 	X(__cxa_finalize, void, (void *)) \
+	X(prctl, int, (int, ...)) \
+	X(syscall, long, (long, long, long, long, long, long, long)) \
 	X(clock_gettime, int, (clockid_t, struct timespec *)) \
 	X(vsyslog, void, (int, const char *, va_list)) \
 	X(__vsyslog_chk, void, (int, int, const char *, va_list)) \

@@ -92,15 +92,20 @@ static uint64_t first_sight(struct lf_process *process, const struct lf_said *sa
 	return target;
 }
 
-/* Whether somebody else could print in the call's place. */
+/* Whether somebody else could print in the call's place.  Asking changes nothing: perror, if it is let
+ * through, has another errno where the stream was oriented before it. */
 static bool is_replaceable(const struct lf_said *said)
 {
 	FILE *file = said->out.file;
 
-	if (!file)
-		return true;
-	return said->orients ? lf_stub_may_suppress(file)
-	                     : !(file->_flags & LF_FILE_NO_WRITES) && file->_mode <= 0;
+	return !file || (!(file->_flags & LF_FILE_NO_WRITES) && file->_mode <= 0);
+}
+
+/* What the call would have left behind, which was not made. */
+static void orient(const struct lf_said *said)
+{
+	if (said->orients && said->out.file)
+		(void)fwide(said->out.file, -1);
 }
 
 static enum lf_outcome judge(struct lf_process *process, const struct lf_said *said,
@@ -127,6 +132,8 @@ static bool say_message(struct lf_process *process, const struct lf_said *said,
 	lf_message_count(process, slot, outcome);
 	if (outcome == LF_PASSED)
 		lf_lines_newline(process, stream_of(said));
+	else
+		orient(said);
 	return outcome != LF_PASSED;
 }
 
@@ -163,6 +170,7 @@ static bool say_lines(struct lf_process *process, const struct lf_said *said,
 	if (whole && said->may_leave_out && lf_message_any_rules(process) &&
 	    is_replaceable(said)) {
 		(void)lf_lines_print_judged(process, origin, text, &said->out);
+		orient(said);
 		return true;
 	}
 	lf_lines_count(process, stream_of(said), origin, text, false);

@@ -62,13 +62,13 @@ void lf_stub_text_give(struct lf_stub_text *text)
 }
 
 /* A system call that fails either way tells readable memory apart: rt_sigprocmask reads the eight
- * bytes of the set before it finds that `how` is none.  Sandboxes allow it everywhere. */
+ * bytes of the set before it finds that `how` is none.  Where it may not be made nothing is readable. */
 static bool is_word_readable(uintptr_t at)
 {
 	enum { NO_SUCH_HOW = 99, WORD = 8 };
 
-	return lf_sys_sigmask(NO_SUCH_HOW, (const uint64_t *)(at & ~(uintptr_t)(WORD - 1)), NULL) !=
-	       -EFAULT;
+	return lf_sys_sigmask(NO_SUCH_HOW, (const uint64_t *)(at & ~(uintptr_t)(WORD - 1)), NULL) ==
+	       -EINVAL;
 }
 
 bool lf_stub_is_readable(const void *data, size_t len)

@@ -224,6 +224,8 @@ static void fill_slot(const struct lf_map *map, struct lf_slot *slot, const stru
 
 	lf_entry_id(&identity, &slot->id);
 	slot->first_seen_ms = lf_segment_now_ms();
+	if (!slot->first_seen_ms) /* in a sandbox nobody says */
+		slot->first_seen_ms = map->segment->created_ms;
 	slot->method = key->method;
 	slot->frame = key->frame;
 	slot->source = key->source;
