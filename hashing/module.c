@@ -381,13 +381,17 @@ static size_t build_id_in(const char *notes, size_t bytes, size_t alignment,
 	return 0;
 }
 
-/* Notes that the loader mapped lie in a segment, all of them; others are not in memory. */
-static bool is_mapped(const struct lf_module *module, const Elf64_Phdr *notes)
+/* Notes that the loader mapped lie in a segment, all of them; others are not in memory.  Only those in the page
+ * that has the headers are read, where linkers put the build id: what lies behind may be gone with SIGBUS
+ * from a file that was truncated since. */
+static bool is_readable(const struct lf_module *module, const Elf64_Phdr *notes)
 {
 	const Elf64_Phdr *segment = lf_module_segment(module, notes->p_vaddr);
 
-	return segment && notes->p_memsz <= segment->p_filesz &&
-	       notes->p_vaddr - segment->p_vaddr <= segment->p_filesz - notes->p_memsz;
+	return segment && segment->p_offset == 0 && notes->p_memsz <= segment->p_filesz &&
+	       notes->p_vaddr - segment->p_vaddr <= segment->p_filesz - notes->p_memsz &&
+	       notes->p_memsz <= FIRST_PAGE_BYTES &&
+	       notes->p_vaddr - segment->p_vaddr <= FIRST_PAGE_BYTES - notes->p_memsz;
 }
 
 size_t lf_module_build_id(const struct lf_module *module, char out[LF_BUILD_ID_CHARS])
@@ -396,7 +400,7 @@ size_t lf_module_build_id(const struct lf_module *module, char out[LF_BUILD_ID_C
 	size_t len = 0;
 
 	for (const Elf64_Phdr *header = module->headers; header < end && len == 0; header++)
-		if (header->p_type == PT_NOTE && is_mapped(module, header))
+		if (header->p_type == PT_NOTE && is_readable(module, header))
 			len = build_id_in((const char *)(module->base + header->p_vaddr),
 					  header->p_memsz, header->p_align == 8 ? 8 : 4, out);
 	return len;

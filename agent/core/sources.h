@@ -1,9 +1,9 @@
 /* Finding the lines of source that entries are printed from: the agent's part.
  *
- * A drain notes in the store where in which program an entry is printed; here those places are asked about,
- * one module at a time, of logfold-locate (agent/core/locate.h), and what it finds becomes the entry's
- * sourceFile and sourceLine.  A place where nothing is found is not asked about again, unless a program of
- * another build id prints the entry.
+ * A drain notes in the store at which place of which program an entry is printed; here those places are asked
+ * about, one module at a time, of logfold-locate (agent/core/locate.h), and what it finds becomes sourceFile
+ * and sourceLine of the entries that are printed there.  A place is asked about once, whatever came of it: a
+ * program that was built anew has other places.
  *
  * Nobody waits for it: the question is asked between two polls, the answer is polled for.  Users take
  * turns, so that one with files that take the whole time keeps up nobody but himself.
