@@ -132,7 +132,9 @@ static uint32_t place_of(const struct lf_id *id)
 	return start % LF_FLAGS_CELLS;
 }
 
-static uint64_t find(const struct lf_flags *flags, const struct lf_id *id, uint64_t namespace_key)
+/* Of the entry itself; 0: it has none. */
+static uint64_t find_own(const struct lf_flags *flags, const struct lf_id *id,
+                         uint64_t namespace_key)
 {
 	uint32_t at = place_of(id);
 
@@ -145,7 +147,7 @@ static uint64_t find(const struct lf_flags *flags, const struct lf_id *id, uint6
 		    memcmp(cell->id, id->bytes, LF_ID_BYTES) == 0)
 			return cell->rule;
 	}
-	return atomic_load_explicit(&flags->default_rule, memory_order_relaxed);
+	return 0;
 }
 
 /* A new generation has every process look up every entry again: not for nothing. */
@@ -155,7 +157,7 @@ static int says_so(const struct lf_flags *flags, const struct lf_flags_row *rows
 	    atomic_load_explicit(&flags->rows, memory_order_relaxed) != count)
 		return 0;
 	for (size_t i = 0; i < count; i++)
-		if (find(flags, &rows[i].id, rows[i].namespace_key) != rows[i].rule)
+		if (find_own(flags, &rows[i].id, rows[i].namespace_key) != rows[i].rule)
 			return 0;
 	return 1;
 }
@@ -253,7 +255,9 @@ int lf_flags_look_up(const struct lf_flags *flags, const struct lf_id *id, uint6
 
 	if (before & 1)
 		return -EAGAIN;
-	*rule = find(flags, id, namespace_key);
+	*rule = find_own(flags, id, namespace_key);
+	if (*rule == 0)
+		*rule = atomic_load_explicit(&flags->default_rule, memory_order_relaxed);
 	atomic_thread_fence(memory_order_acquire);
 	if (atomic_load_explicit(&flags->generation, memory_order_relaxed) != before)
 		return -EAGAIN;

@@ -99,6 +99,20 @@ Test(flags, what_the_table_says_already_is_no_change)
 	cr_assert_neq(generation_after(flags, rows, 1), first);
 }
 
+Test(flags, a_row_that_says_what_the_default_rule_says_is_published_all_the_same)
+{
+	int rc, dirfd = new_dir();
+	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
+	uint64_t fold = lf_rule_make(LF_RULE_FOLD, 0, 1000);
+	struct lf_flags_row muted = row_of(1, "a"), folded = row_of(2, "a");
+
+	folded.rule = fold;
+	lf_flags_set_defaults(flags, &(struct lf_flags_defaults){ .namespace = "", .rule = fold });
+	cr_assert_eq(lf_flags_publish(flags, &muted, 1), 0);
+	cr_assert_eq(lf_flags_publish(flags, &folded, 1), 0);
+	cr_assert_neq(look_up(flags, &muted), (int)MUTE);
+}
+
 Test(flags, a_table_whose_writer_died_halfway_is_not_believed_until_the_next_publication)
 {
 	int rc, dirfd = new_dir();
