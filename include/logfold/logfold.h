@@ -15,8 +15,9 @@
  * What is one message: method, format and calling function, as the preload library would name the same
  * call ("printf", the format as it stands here, `module!function` by __func__), so that both count into
  * one entry.  They name it differently where the compiler made one call of another (printf("x\n") becomes
- * puts), where it inlined the function, in C++ (__func__ is not mangled), and for a format without a word
- * of its own ("%s\n"), which the preload library knows by what it prints.
+ * puts), where it inlined the function, in C++ (__func__ is not mangled), for a format without a word of its
+ * own ("%s\n"), which the preload library knows by what it prints, and for a priority that is not known when
+ * this is compiled: lf_syslog(LOG_ERR, …) is "syslog.err", lf_syslog(how_bad, …) "syslog".
  *
  * Every call counts, whatever the stream is.  It counts when it is decided, before it prints; one that
  * is left out (`logfold mute`, or by a policy: sampled, limited, folded) counts as that.  Its arguments are
@@ -79,7 +80,8 @@ static inline int lf_call(const char *method, const char *message, const char *f
 
 /* As syslog(priority, …) of <syslog.h>. */
 #define lf_syslog(priority, ...) \
-	(LF_SITE_("syslog", 0, __VA_ARGS__) ? lf_site_syslog((priority), __VA_ARGS__) : (void)0)
+	(LF_SITE_OF_(LF_SYSLOG_(priority), 0, __VA_ARGS__) ? lf_site_syslog((priority), __VA_ARGS__) \
+	                                                   : (void)0)
 
 /* For a logging macro of your own: counts one call of that method (a string literal), and says whether
  * to print it, as lf_call() does.  What follows the format is neither evaluated nor looked at. */
@@ -156,12 +158,25 @@ static inline int lf_site_passes(struct lf_site_of_call *site)
 #define LF_FIRST_OF_(first, ...) first
 #define LF_FIRST_(...) LF_FIRST_OF_(__VA_ARGS__, 0)
 
+/* Where the priority is known when this is compiled, it is in the method's name. */
+#define LF_SYSLOG_(priority) \
+	(!__builtin_constant_p(priority) ? "syslog" \
+	 : ((priority) & 7) == 0 ? "syslog.emerg" \
+	 : ((priority) & 7) == 1 ? "syslog.alert" \
+	 : ((priority) & 7) == 2 ? "syslog.crit" \
+	 : ((priority) & 7) == 3 ? "syslog.err" \
+	 : ((priority) & 7) == 4 ? "syslog.warning" \
+	 : ((priority) & 7) == 5 ? "syslog.notice" \
+	 : ((priority) & 7) == 6 ? "syslog.info" : "syslog.debug")
+
 /* "" before and behind: only a literal will do.  The arguments stay outside of the block, so that a call
  * among them has no other's site around it. */
-#define LF_SITE_(method, kind, ...) \
+#define LF_SITE_(method, kind, ...) LF_SITE_OF_("" method "", kind, __VA_ARGS__)
+
+#define LF_SITE_OF_(method, kind, ...) \
 	(__extension__({ \
 		static struct lf_site_of_call lf_site_here_ = { \
-			NULL, NULL, NULL, NULL, NULL, "" method "", "" LF_FIRST_(__VA_ARGS__) "", \
+			NULL, NULL, NULL, NULL, NULL, method, "" LF_FIRST_(__VA_ARGS__) "", \
 			__func__, __FILE__, __LINE__, kind, \
 		}; \
 		lf_site_passes(&lf_site_here_); \

@@ -153,6 +153,8 @@ def test_beside_the_preload_library_a_call_counts_once_and_into_the_same_entry(h
         ("printf", "shared %ld\n", "host!both"): 2 * CALLS,
         ("fprintf", "shared %ld as well\n", "host!both"): 2 * CALLS,
         ("puts", "shared text", "host!both"): 2 * CALLS,
+        ("syslog.err", "shared %ld with the log", "host!both"): 2 * CALLS,
+        ("syslog", "of any priority", "host!both"): CALLS,
     }
 
 

@@ -191,6 +191,9 @@ __attribute__((noinline)) static void both(long calls)
 		fprintf(stderr, "shared %ld as well\n", i);
 		lf_puts("shared text");
 		puts("shared text");
+		lf_syslog(LOG_USER | LOG_ERR, "shared %ld with the log", i);
+		syslog(LOG_USER | LOG_ERR, "shared %ld with the log", i);
+		lf_syslog((int)i & LOG_PRIMASK, "of any priority");
 	}
 }
 
