@@ -1,9 +1,11 @@
 #include "agent/hook/inline_putc.h"
 
+#include <string.h>
 #include <sys/single_threaded.h>
 
 #include "agent/hook/console.h"
 #include "agent/hook/lines.h"
+#include "hashing/module.h"
 
 /* Other streams may be freed by the time we look at them again. */
 static bool is_watched(const struct lf_process *process, FILE *file)
@@ -62,6 +64,29 @@ void lf_inline_putc_mark(struct lf_process *process, FILE *file, const void *ret
 void lf_inline_putc_flushed(struct lf_process *process, FILE *file)
 {
 	mark(process, file, NULL, file->_IO_write_base);
+}
+
+static bool is_liblogfold(const void *ret)
+{
+	static const char name[] = "liblogfold.so.";
+	struct lf_module module;
+	struct lf_text found;
+
+	if (!lf_module_find(ret, &module))
+		return false;
+	found = lf_module_name(&module);
+	return found.len >= sizeof(name) - 1 && memcmp(found.data, name, sizeof(name) - 1) == 0;
+}
+
+void lf_inline_putc_linked(struct lf_process *process, FILE *file, const void *ret,
+                           const void *caller, bool begins)
+{
+	if (!is_watched(process, file) || !is_liblogfold(ret))
+		return;
+	if (begins)
+		lf_inline_putc_catch_up(process, file, caller);
+	else
+		lf_inline_putc_mark(process, file, caller);
 }
 
 /* At the end of the program, before stdio flushes: nobody will call any more. */

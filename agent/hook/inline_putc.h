@@ -15,6 +15,7 @@
 #ifndef LOGFOLD_HOOK_INLINE_PUTC_H
 #define LOGFOLD_HOOK_INLINE_PUTC_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 struct lf_process;
@@ -29,5 +30,11 @@ void lf_inline_putc_mark(struct lf_process *process, FILE *file, const void *ret
 
 /* Before a call that empties the buffer and may not return: what is there after it is new. */
 void lf_inline_putc_flushed(struct lf_process *process, FILE *file);
+
+/* At an fwrite() of nothing that returns to `ret`.  liblogfold counts by itself and prints around the hook
+ * (agent/api/print.c).  It says so by fwrite(CALLER, 0, 1, file) before and fwrite(CALLER, 1, 0, file) after
+ * that, where CALLER is who made its call; anybody else's means nothing. */
+void lf_inline_putc_linked(struct lf_process *process, FILE *file, const void *ret,
+                           const void *caller, bool begins);
 
 #endif

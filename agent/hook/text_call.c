@@ -165,6 +165,9 @@ void lf_text_call(struct lf_text_call *call)
 
 	if (!process || !lf_text_call_bytes(call)) {
 		(void)call->print(call);
+		if (process && call->size != call->count)
+			lf_inline_putc_linked(process, call->file, call->ret, call->text.data,
+			                      call->count != 0);
 		return;
 	}
 	call->ret = lf_caller_unskipped(process, call->ret);

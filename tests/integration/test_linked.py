@@ -164,8 +164,9 @@ def test_bytes_that_a_putc_macro_stores_between_linked_calls_are_told_apart_from
                           capture_output=True, timeout=DEADLINE_S)
     done = logfold("run", "--summary", "none", "--", program, "300", text=False)
     assert (done.returncode, done.stdout) == (0, bare.stdout)
-    assert counts("method", "messageTemplate") == {
-        ("printf", "linked %ld\n"): 300, ("putc", "x"): 300, ("printf", "hooked %ld\n"): 100}
+    assert counts("method", "messageTemplate", "topFrame") == {
+        ("printf", "linked %ld\n", "inlined!main"): 300, ("putc", "x", "inlined!main"): 300,
+        ("printf", "hooked %ld\n", "inlined!main"): 100}
 
 
 def test_where_nothing_can_be_counted_everything_is_printed(host, logfold, tmp_path):

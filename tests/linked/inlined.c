@@ -1,5 +1,8 @@
-/* Linked calls between bytes that the program puts into the buffer of stdout itself: inlined COUNT. */
+/* Linked calls between bytes that the program puts into the buffer of stdout itself, and a child that
+ * flushes what it found there: inlined COUNT. */
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <logfold/logfold.h>
 
@@ -14,5 +17,8 @@ int main(int argc, char **argv)
 		if (i % 3 == 0)
 			printf("hooked %ld\n", i);
 	}
+	if (fork() == 0)
+		return 0;
+	(void)wait(NULL);
 	return 0;
 }
