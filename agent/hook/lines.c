@@ -96,6 +96,8 @@ static void finish(struct lf_process *process, struct lf_tail *tail, uint32_t ha
 	}
 	slot = lf_message_line(process, origin, line, scratch);
 	give_tail(process, tail, had, 0);
+	if (outcome == LF_PASSED)
+		lf_message_went_on(process, slot);
 	lf_message_count(process, slot, outcome);
 }
 

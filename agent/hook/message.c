@@ -1,6 +1,5 @@
 #include "agent/hook/message.h"
 
-#include "agent/hook/clock.h"
 #include "agent/hook/fold.h"
 #include "hashing/entry_id.h"
 #include "hashing/frame.h"
@@ -77,20 +76,17 @@ struct lf_slot *lf_message_line(struct lf_process *process, struct lf_origin ori
 	return slot;
 }
 
-static bool has_rule(const struct lf_process *process, const struct lf_map_key *key)
+static bool has_own_rule(const struct lf_process *process, const struct lf_map_key *key)
 {
 	struct lf_identity identity = {
 		.method = lf_map_text(process->map, key->method),
 		.template = key->template,
 		.frame = lf_map_text(process->map, key->frame),
 	};
-	uint32_t generation;
-	uint64_t rule;
 	struct lf_id id;
 
 	lf_entry_id(&identity, &id);
-	return lf_flags_look_up(process->flags, &id, process->namespace_key, &generation, &rule) == 0 &&
-	       rule != 0;
+	return lf_flags_has_own(process->flags, &id, process->namespace_key);
 }
 
 struct lf_slot *lf_message_beginning(struct lf_process *process, struct lf_origin origin,
@@ -103,7 +99,7 @@ struct lf_slot *lf_message_beginning(struct lf_process *process, struct lf_origi
 		return NULL;
 	key = line_key(origin, line, scratch);
 	slot = lf_map_find(process->map, &key);
-	if (slot || !has_rule(process, &key))
+	if (slot || !has_own_rule(process, &key))
 		return slot;
 	return lf_map_find_or_add(process->map, &key, LF_KIND_MASK1, 0);
 }

@@ -9,6 +9,7 @@
 
 #include "agent/hook/libc.h"
 
+#include "agent/hook/clock.h"
 #include "agent/hook/console_out.h"
 #include "agent/hook/method.h"
 #include "agent/hook/process.h"
@@ -33,7 +34,8 @@ struct lf_slot *lf_message_line(struct lf_process *process, struct lf_origin ori
                                 struct lf_text line, struct lf_scratch *scratch);
 
 /* The same for the beginning of a line, to judge it: a text that nobody ever printed as a line takes no
- * room in the map, so NULL where it has no slot and no rule.  It passes then. */
+ * room in the map, so NULL where it has no slot and no rule of its own.  It passes then: the default rule
+ * is for messages, and the "u" of "user 1 in", printed byte by byte, is none. */
 struct lf_slot *lf_message_beginning(struct lf_process *process, struct lf_origin origin,
                                      struct lf_text line, struct lf_scratch *scratch);
 
@@ -53,6 +55,14 @@ static inline bool lf_message_any_rules(const struct lf_process *process)
  * A slot that is NULL passes. */
 enum lf_outcome lf_message_judge(struct lf_process *process, struct lf_slot *slot,
                                  const struct lf_console_out *out);
+
+/* A call passed without being asked for, as its line had begun to be printed: where no call of the slot's
+ * policy was there before, it is the first. */
+static inline void lf_message_went_on(const struct lf_process *process, struct lf_slot *slot)
+{
+	if (slot && !lf_message_passes(process, slot))
+		lf_verdict_begin(process->flags, slot, process->namespace_key, lf_hook_now_ms);
+}
 
 /* Counts into the slot, or the overflow entry where it is NULL.  Not in a process that was forked
  * off since `process` was read: its counts are not ours. */

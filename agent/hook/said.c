@@ -112,8 +112,12 @@ static enum lf_outcome judge(struct lf_process *process, const struct lf_said *s
                              struct lf_slot *slot)
 {
 	if (!slot || !said->may_leave_out || lf_message_passes(process, slot) ||
-	    !is_replaceable(said) || lf_lines_has_begun(process, stream_of(said)))
+	    !is_replaceable(said))
 		return LF_PASSED;
+	if (lf_lines_has_begun(process, stream_of(said))) {
+		lf_message_went_on(process, slot);
+		return LF_PASSED;
+	}
 	return lf_message_judge(process, slot, &said->out);
 }
 

@@ -27,8 +27,10 @@ enum lf_outcome lf_stub_judge(struct lf_process *process, struct lf_slot *slot, 
 	if (!slot || lf_message_passes(process, slot) || !lf_stub_may_suppress(file))
 		return LF_PASSED;
 	out = lf_stub_out(file, fd);
-	if (lf_lines_has_begun(process, lf_stream_of(&out)))
+	if (lf_lines_has_begun(process, lf_stream_of(&out))) {
+		lf_message_went_on(process, slot);
 		return LF_PASSED;
+	}
 	return lf_message_judge(process, slot, &out);
 }
 

@@ -264,3 +264,12 @@ int lf_flags_look_up(const struct lf_flags *flags, const struct lf_id *id, uint6
 	*generation = before;
 	return 0;
 }
+
+int lf_flags_has_own(const struct lf_flags *flags, const struct lf_id *id, uint64_t namespace_key)
+{
+	uint32_t generation;
+	uint64_t rule;
+
+	return find_own(flags, id, namespace_key) != 0 &&
+	       lf_flags_look_up(flags, id, namespace_key, &generation, &rule) == 0 && rule != 0;
+}

@@ -126,4 +126,7 @@ int lf_flags_skip_frames(const struct lf_flags *flags, char out[LF_SKIP_FRAMES_M
 LF_MUST_CHECK int lf_flags_look_up(const struct lf_flags *flags, const struct lf_id *id,
                                    uint64_t namespace_key, uint32_t *generation, uint64_t *rule);
 
+/* A process: whether the entry has a rule of its own, and not just the default one. */
+int lf_flags_has_own(const struct lf_flags *flags, const struct lf_id *id, uint64_t namespace_key);
+
 #endif

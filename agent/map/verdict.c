@@ -126,6 +126,36 @@ struct lf_verdict lf_verdict_take(const struct lf_flags *flags, struct lf_slot *
 	return apply(flags, slot, rule, now_ms);
 }
 
+/* The word after the first call; 0 where the rule keeps none. */
+static uint64_t first_word(uint64_t rule, uint64_t (*now_ms)(void))
+{
+	switch (lf_rule_kind(rule)) {
+	case LF_RULE_SAMPLE:
+		return LF_RULE_SAMPLE | UINT64_C(1) << LF_POLICED_COUNT_SHIFT;
+	case LF_RULE_LIMIT:
+		return make_word(LF_RULE_LIMIT, 1, now_ms());
+	case LF_RULE_FOLD:
+		return make_word(LF_RULE_FOLD, 0, now_ms());
+	case LF_RULE_NONE:
+	case LF_RULE_MUTE:
+		break;
+	}
+	return 0;
+}
+
+void lf_verdict_begin(const struct lf_flags *flags, struct lf_slot *slot, uint64_t namespace_key,
+                      uint64_t (*now_ms)(void))
+{
+	uint32_t generation;
+	uint64_t rule, first;
+
+	if (lf_flags_look_up(flags, &slot->id, namespace_key, &generation, &rule) < 0)
+		return;
+	first = first_word(rule, now_ms);
+	if (first)
+		(void)change(slot, 0, first); /* somebody else's call was the first, then */
+}
+
 uint32_t lf_verdict_untold(const struct lf_flags *flags, struct lf_slot *slot, uint32_t period_ms,
                            uint64_t now_ms)
 {

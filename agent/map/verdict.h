@@ -91,6 +91,10 @@ struct lf_verdict {
 struct lf_verdict lf_verdict_take(const struct lf_flags *flags, struct lf_slot *slot,
                                   uint64_t namespace_key, uint64_t (*now_ms)(void));
 
+/* A call passed that was not asked for: the first one of a policy that has seen none. */
+void lf_verdict_begin(const struct lf_flags *flags, struct lf_slot *slot, uint64_t namespace_key,
+                      uint64_t (*now_ms)(void));
+
 /* The repeats of a fold whose period is over, for whoever tells them; 0: there is nothing to be told,
  * not yet, or not any more. */
 uint32_t lf_verdict_untold(const struct lf_flags *flags, struct lf_slot *slot, uint32_t period_ms,

@@ -234,6 +234,13 @@ class TestRunFold:
             ("one", 2), ("three", 1), ("two", 2)]
         assert all("policy" not in row for row in rows)
 
+    def test_a_line_that_goes_out_byte_by_byte_goes_out_whole(self, logfold):
+        script = "for i in 1 2 3; do printf 'user %s in\\n' $i; printf '%s: unit\\n' user; done"
+        bare = logfold("run", "--summary", "none", "--", "bash", "-c", script)
+        folded = logfold("run", "--summary", "none", "--fold", "--", "bash", "-c", script)
+        assert bare.stdout.splitlines()[:2] == ["user 1 in", "user: unit"]
+        assert folded.stdout == bare.stdout
+
     def test_with_a_daemon_it_has_a_directory_of_its_own(self, agent, logfold):
         one = agent()
         env = {"LOGFOLD_RUN_DIR": one.run_dir}

@@ -9,6 +9,7 @@
 #include "agent/hook/console.h"
 #include "agent/map/reader.h"
 #include "agent/map/segment_file.h"
+#include "hashing/entry_id.h"
 
 const char *host_run_dir(void)
 {
@@ -122,17 +123,36 @@ static struct lf_flags *open_flags(void)
 	return flags;
 }
 
-void host_rule(const char *template, uint64_t rule)
+static void publish(const struct lf_id *id, uint64_t rule)
 {
-	struct sum sum = { .template = template, .outcome = LF_PASSED };
+	struct lf_flags_row row = { *id, lf_flags_namespace_key("unit"), rule };
 	struct lf_flags *flags = open_flags();
-	struct lf_flags_row row;
 
-	walk(&sum);
-	row = (struct lf_flags_row){ sum.id, lf_flags_namespace_key("unit"), rule };
 	if (flags && lf_flags_publish(flags, &row, 1) < 0)
 		abort();
 	lf_flags_unmap(flags);
+}
+
+void host_rule(const char *template, uint64_t rule)
+{
+	struct sum sum = { .template = template, .outcome = LF_PASSED };
+
+	walk(&sum);
+	publish(&sum.id, rule);
+}
+
+void host_rule_unseen(const struct lf_process *process, struct lf_origin origin,
+                      const char *template, uint64_t rule)
+{
+	struct lf_identity identity = {
+		.method = lf_map_text(process->map, origin.method),
+		.template = { template, strlen(template) },
+		.frame = lf_map_text(process->map, origin.frame),
+	};
+	struct lf_id id;
+
+	lf_entry_id(&identity, &id);
+	publish(&id, rule);
 }
 
 void host_default_rule(uint64_t rule)

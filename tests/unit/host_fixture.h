@@ -23,6 +23,10 @@ unsigned host_entries(void);
 /* Gives the entry with that template a rule, as an agent would, and takes all others away. */
 void host_rule(const char *template, uint64_t rule);
 
+/* The same for an entry of that origin that need not be there. */
+void host_rule_unseen(const struct lf_process *process, struct lf_origin origin,
+                      const char *template, uint64_t rule);
+
 /* Gives one to all entries. */
 void host_default_rule(uint64_t rule);
 

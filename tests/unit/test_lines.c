@@ -236,10 +236,34 @@ Test(lines, the_beginning_of_a_line_takes_no_room_in_the_map_but_obeys_its_rule,
 	cr_assert_eq(host_entries(), before);
 	cr_assert_str_eq(print_judged("ial\n"), "ial\n");
 	cr_assert_eq(host_entries(), before + 1);
-	host_default_rule(lf_rule_make(LF_RULE_MUTE, 0, 0));
+	host_rule_unseen(process, origin, "never seen", lf_rule_make(LF_RULE_MUTE, 0, 0));
 	cr_assert_str_eq(print_judged("never seen"), "");
 	cr_assert_str_eq(print_judged("\n"), "");
 	cr_assert_eq(host_count("never seen", LF_MUTED), 1);
+}
+
+Test(lines, the_default_rule_takes_no_beginning_of_a_line_for_a_message, .init = start)
+{
+	host_default_rule(lf_rule_make(LF_RULE_FOLD, 0, 3600000));
+	for (int i = 0; i < 3; i++) {
+		cr_assert_str_eq(print_judged("u"), "u");
+		cr_assert_str_eq(print_judged("ser in\n"), "ser in\n");
+	}
+	cr_assert_eq(host_count("user in", LF_PASSED), 3);
+	cr_assert_eq(host_entries(), 1);
+}
+
+Test(lines, a_line_that_went_out_in_pieces_is_the_first_of_its_period, .init = start)
+{
+	host_default_rule(lf_rule_make(LF_RULE_FOLD, 0, 3600000));
+	cr_assert_str_eq(print_judged("noise"), "noise");
+	cr_assert_str_eq(print_judged("\n"), "\n");
+	for (int i = 0; i < 3; i++) {
+		cr_assert_str_eq(print_judged("noise"), "");
+		cr_assert_str_eq(print_judged("\n"), "");
+	}
+	cr_assert_eq(host_count("noise", LF_PASSED), 1);
+	cr_assert_eq(host_count("noise", LF_FOLDED), 3);
 }
 
 Test(lines, unmuting_takes_effect_with_the_next_line, .init = start)
