@@ -258,20 +258,6 @@ void lf_lines_leave_open(struct lf_process *process, uintptr_t stream, enum lf_o
 		give_tail(process, tail, had, left_open(had, outcome));
 }
 
-/* Whether the text goes on with a line that has begun to be printed.  Of a line that a counted call
- * left open only the newline is missing. */
-static bool continues_line(struct lf_process *process, uintptr_t key, struct lf_text text)
-{
-	uint32_t had;
-	struct lf_tail *tail = take_tail(process, key, false, &had);
-
-	if (!tail)
-		return false;
-	give_tail(process, tail, had, had);
-	return (had & LF_TAIL_BEGUN) &&
-	       (!(had & LF_TAIL_COUNTED) || (text.len && text.data[0] == '\n'));
-}
-
 bool lf_lines_has_begun(struct lf_process *process, uintptr_t stream)
 {
 	uint32_t had;
@@ -360,7 +346,7 @@ static bool print_part(struct lf_process *process, struct lf_origin origin, stru
 static ssize_t print_judged(struct lf_process *process, struct lf_origin origin,
                             struct lf_text text, const struct lf_console_out *out)
 {
-	bool open = continues_line(process, lf_stream_of(out), text);
+	bool open = lf_lines_has_begun(process, lf_stream_of(out));
 	ssize_t done = 0;
 
 	while ((size_t)done < text.len) {

@@ -225,6 +225,17 @@ Test(lines, what_has_begun_to_be_printed_is_printed_to_its_end, .init = start)
 	cr_assert_str_eq(print_judged("noise and more\n"), "");
 }
 
+Test(lines, text_behind_a_counted_call_that_left_its_line_open_is_printed_to_the_lines_end,
+     .init = start)
+{
+	print("noise\n");
+	host_mute("noise");
+	lf_lines_leave_open(process, STREAM, LF_PASSED);
+	cr_assert_str_eq(print_judged("noise\nnoise\n"), "noise\n");
+	cr_assert_eq(host_count("noise", LF_PASSED), 2);
+	cr_assert_eq(host_count("noise", LF_MUTED), 1);
+}
+
 Test(lines, the_beginning_of_a_line_takes_no_room_in_the_map_but_obeys_its_rule, .init = start)
 {
 	unsigned before;
