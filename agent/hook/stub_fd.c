@@ -134,7 +134,7 @@ static __attribute__((noinline)) ssize_t writev_long(const void *ret, int fd,
 		return writev_real(fd, iov, count, flags);
 	lf_stub_tell_due(process, NULL, fd);
 	origin = lf_message_origin(process, lf_caller_unskipped(process, ret), method);
-	if (flags <= 0 && lf_message_any_rules(process) && gather(iov, count, &text))
+	if ((flags == NO_FLAGS || flags == 0) && lf_message_any_rules(process) && gather(iov, count, &text))
 		return writev_judged(process, fd, &text, origin);
 	taken = writev_real(fd, iov, count, flags);
 	if (taken > 0)

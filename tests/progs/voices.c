@@ -200,6 +200,7 @@ static void on_fds(void)
 
 	RESULT(pwritev2(2, pieces, 2, -1, 0));
 	RESULT(pwritev64v2(2, pieces, 2, -1, RWF_DSYNC) < 0);
+	RESULT(pwritev2(2, pieces, 2, -1, -2)); /* no flags that there are */
 	RESULT(pwritev2(2, pieces, 2, -2, 0));
 	RESULT(pwritev2(99, pieces, 2, -1, 0));
 	RESULT(putw(0x0a6b6f6b, stderr)); /* "kok\n" where the lowest byte comes first */
