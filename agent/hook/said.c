@@ -128,17 +128,28 @@ static void tell_due(struct lf_process *process, const struct lf_said *said)
 		lf_fold_tell_due(process, &said->out);
 }
 
+/* What the format does besides printing: %n, and the checks of a fortified one. */
+static void render_nowhere(const struct lf_said *said)
+{
+	struct lf_said_text text = { .data = NULL };
+
+	if (said->render)
+		said->render(said, &text);
+}
+
 static bool say_message(struct lf_process *process, const struct lf_said *said,
                         struct lf_slot *slot)
 {
 	enum lf_outcome outcome = judge(process, said, slot);
 
 	lf_message_count(process, slot, outcome);
-	if (outcome == LF_PASSED)
+	if (outcome == LF_PASSED) {
 		lf_lines_newline(process, stream_of(said));
-	else
-		orient(said);
-	return outcome != LF_PASSED;
+		return false;
+	}
+	render_nowhere(said);
+	orient(said);
+	return true;
 }
 
 /* On the system log.  What is of more lines than one is several messages: it passes. */
@@ -197,6 +208,9 @@ static bool say_carried(struct lf_process *process, const struct lf_said *said)
 	text = (struct lf_said_text){ .data = room.data, .size = text.len + 1 };
 	errno = before; /* %m */
 	said->render(said, &text);
+	/* The host may have changed meanwhile what it prints. */
+	if (text.len >= text.size)
+		text.len = text.size - 1;
 	left_out = say_lines(process, said, (struct lf_text){ room.data, text.len }, !text.failed);
 	lf_stub_text_give(&room);
 	return left_out;

@@ -80,6 +80,8 @@ SAID = collections.Counter({
     ("psignal", "told"): 1, ("psignal", ""): 1, ("psiginfo", "told in full"): 1,
     ("warn", "warn of %d and %s"): 1, ("vwarn", "vwarn of %f"): 1, ("warnx", "warnx of %d"): 1,
     ("vwarnx", "vwarnx of %d%%"): 1, ("warn", ""): 1, ("warnx", ""): 1, ("warnx", "with %m in it"): 1,
+    ("warnx", "up to here%n and on"): 1, ("error", "error %d up to here%n and on"): 1,
+    ("syslog.err", "logged up to here%n and on"): 1,
     ("warn", "voices: a carried text: Permission denied"): 1, ("warnx", "voices: two"): 1,
     ("warnx", "lines of text"): 1, ("error", "error of %d %s %f %d %d %d %f"): 1,
     ("error", "<*>: carried by error <*>"): 1, ("error_at_line", "error at a line of %d %f"): 1,

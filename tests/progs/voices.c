@@ -113,6 +113,8 @@ static void meanings(void)
 
 static void warnings(void)
 {
+	int upto = 0;
+
 	errno = EACCES;
 	CALL(warn("warn of %d and %s", 1, "one"));
 	CALL(through_vwarn("vwarn of %f", 2.5));
@@ -125,6 +127,8 @@ static void warnings(void)
 	CALL(warnx("%s", "two\nlines of text"));
 	errno = EIO;
 	CALL(warnx("with %m in it"));
+	warnx("up to here%n and on", &upto);
+	result("warnx %n", upto);
 }
 
 static void print_name(void)
@@ -135,8 +139,12 @@ static void print_name(void)
 
 static void errors(void)
 {
+	int upto = 0;
+
 	CALL(error(0, ENOENT, "error of %d %s %f %d %d %d %f", 1, "a", 2.5, 3, 4, 5, 6.25));
 	CALL(error(0, 0, "%s %d", dynamic("carried by error"), 7));
+	error(0, 0, "error %d up to here%n and on", 7, &upto);
+	result("error %n", upto);
 	CALL(error_at_line(0, EACCES, "file.c", 12, "error at a line of %d %f", 8, 9.5));
 	CALL(error_at_line(0, 0, NULL, 0, "error of no file, %d", 10));
 	CALL(error_at_line(0, 0, "file.c", 13, "%s", dynamic("carried from a line")));
@@ -151,6 +159,8 @@ static void errors(void)
 
 static void logs(void)
 {
+	int upto = 0;
+
 	openlog("voices", LOG_PERROR, LOG_USER);
 	errno = ENOENT;
 	CALL(syslog(LOG_ERR, "logged %d: %m", 1));
@@ -159,6 +169,8 @@ static void logs(void)
 	CALL(through_vsyslog_chk("vlogged and checked %d", 4));
 	CALL(syslog(LOG_ALERT, "%s", dynamic("carried to the log")));
 	CALL(syslog(LOG_ALERT, "%s", dynamic("two lines\nto the log\n")));
+	syslog(LOG_ERR, "logged up to here%n and on", &upto);
+	result("syslog %n", upto);
 	RESULT(setlogmask(LOG_UPTO(LOG_ERR)));
 	CALL(syslog(LOG_INFO, "masked out"));
 	RESULT(setlogmask(0));
