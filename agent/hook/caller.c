@@ -9,7 +9,7 @@
 enum { PLAN_METHOD = 1, SKIP_METHOD = 2 };
 
 /* A plan in one word, from bit 0: the base of the CFA, where rbp is, whether the function is variadic,
- * whether the address is a call's; then two offsets. */
+ * whether the address is a call's, whether the plan has led to a call before; then two offsets. */
 enum {
 	PLAN_BASE = 0x07,
 	PLAN_RBP = 0x18,
@@ -17,8 +17,9 @@ enum {
 	PLAN_VARIADIC = 0x60,
 	PLAN_VARIADIC_SHIFT = 5,
 	PLAN_IS_CALL = 0x80,
-	PLAN_KNOWN = 0x100,        /* so that none is 0 */
-	PLAN_RBP_OFFSET_SHIFT = 9, /* 23 bits, signed */
+	PLAN_KNOWN = 0x100, /* so that none is 0 */
+	PLAN_LEADS = 0x200,
+	PLAN_RBP_OFFSET_SHIFT = 10, /* 22 bits, signed */
 	PLAN_CFA_OFFSET_SHIFT = 32,
 };
 
@@ -134,13 +135,17 @@ static bool prove_more_pages(uintptr_t first, uintptr_t end)
 	                                known_end > end ? known_end : end, JOINED_PAGES_MAX);
 }
 
-/* Whether a word of the stack, above the frame, can be read. */
+/* Whether a word of the stack, above the frame, can be read.  What was proved once is believed of a plan that
+ * has led to a call: one that has not may lead out of the stack, and what lay there may have been unmapped
+ * since (a stack made smaller). */
 static bool is_stack(const struct climb *climb, uintptr_t at)
 {
 	uintptr_t first = page_of(climb->frame), end = page_of(at) + LF_PAGE_BYTES;
 
-	if (at < climb->frame || at % WORD != 0)
+	if (at < climb->frame || at % WORD != 0 || end < first)
 		return false;
+	if (!(climb->plan & PLAN_LEADS))
+		return lf_stub_is_readable((const void *)at, WORD);
 	return (is_known(climb->frame) && is_known(at)) || prove_more_pages(first, end) ||
 	       prove_pages(first, end, STACK_PAGES_MAX) || lf_stub_is_readable((const void *)at, WORD);
 }
@@ -230,24 +235,33 @@ static bool step_by_record(struct climb *climb)
 	return true;
 }
 
+/* The next time, the plan of `from` is known to lead to a call. */
+static void keep_plan(const struct climb *from)
+{
+	if (from->process && !(from->plan & PLAN_LEADS))
+		lf_site_add(&from->process->cache, from->ret, lf_site_text(NULL, PLAN_METHOD), 0,
+		            from->plan | PLAN_LEADS);
+}
+
 /* To the next call above.  False where that is not known; the climb is then of no more use. */
 static bool step(struct climb *climb)
 {
+	struct climb from = *climb;
 	bool done = base_of(climb->plan) == LF_UNWIND_RECORD ? step_by_record(climb)
 	                                                     : step_by_table(climb);
 
 	if (!done)
 		return false;
 	climb->plan = plan_of(climb->process, climb->ret, false);
-	return climb->plan & PLAN_IS_CALL;
+	if (!(climb->plan & PLAN_IS_CALL))
+		return false;
+	keep_plan(&from);
+	return true;
 }
 
 /* From a function's own frame: what a function begins with when it keeps a frame pointer. */
 static struct climb begin(struct lf_process *process, const void *ret, const void *frame)
 {
-	/* What stands for a process that cannot count has nothing to keep a plan in. */
-	if (process && !process->map)
-		process = NULL;
 	return (struct climb){
 		.process = process,
 		.frame = (uintptr_t)frame,
@@ -261,14 +275,14 @@ static struct climb begin(struct lf_process *process, const void *ret, const voi
 
 /* ---- Wrappers that hand on a va_list ---- */
 
-/* For the shortest way, where this one goes by the stack pointer. */
+/* For the shortest way, where this one goes by the stack pointer; it goes by what has led to a call alone. */
 static void keep_step(const struct climb *climb)
 {
 	enum lf_unwind_variadic variadic = variadic_of(climb->plan);
 	uint64_t goes_on = variadic == LF_UNWIND_NOT_VARIADIC, bytes = cfa_offset_of(climb->plan);
 	uintptr_t ret = (uintptr_t)climb->ret;
 
-	if (climb->process && base_of(climb->plan) == LF_UNWIND_RSP &&
+	if (climb->process && (climb->plan & PLAN_LEADS) && base_of(climb->plan) == LF_UNWIND_RSP &&
 	    variadic != LF_UNWIND_MAYBE_VARIADIC && bytes % WORD == 0 && bytes > 0 &&
 	    bytes < UINT64_C(1) << (64 - LF_STEP_RET_BITS) && ret >> LF_STEP_GOES_ON_BIT == 0)
 		lf_step_put(&climb->process->cache, climb->ret,
@@ -277,8 +291,12 @@ static void keep_step(const struct climb *climb)
 
 const void *lf_caller_of_wrapper(const void *ret, const void *frame)
 {
-	struct climb climb = begin(lf_process_now(), ret, frame);
+	struct lf_process *process = lf_process_now();
+	struct climb climb;
 
+	if (process && !process->map)
+		return ret; /* it cannot count: nobody asks */
+	climb = begin(process, ret, frame);
 	for (unsigned level = 0; level < LF_CALLER_LEVELS; level++) {
 		enum lf_unwind_variadic variadic = variadic_of(climb.plan);
 

@@ -67,7 +67,12 @@ def test_a_wrapper_is_left_on_stacks_that_are_not_the_threads(called):
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="the functions are x86-64's")
 def test_where_the_unwind_table_lies_the_direct_caller_is_the_frame(called):
-    assert called("lies") == {"lie_far": 2, "lie_near": 2, "lie_by_frame": 2}
+    assert called("lies") == {"lie_far": 2, "lie_near": 2, "lie_by_frame": 2, "lie_to_the_end": 2}
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="the functions are x86-64's")
+def test_a_stack_that_was_made_smaller_is_not_read_where_it_was(called):
+    assert called("shrink") == {"variadic_caller": 2, "hand_on": 3}
 
 
 def test_muting_one_callers_line_leaves_the_others(logfold, program):

@@ -10,6 +10,7 @@
  *   deep N      log_info() from N levels of recursion, and from none
  *   lies        functions whose unwind tables lie
  *   switch      log_info() on a stack of its own, and on the alternate stack of a signal
+ *   shrink      a stack that is freed, and mapped smaller
  */
 #include <alloca.h>
 #include <dlfcn.h>
@@ -259,10 +260,11 @@ ALONE static void descend(int levels)
 
 #if defined(__x86_64__)
 /* Hand-written code whose table is wrong: its caller is said to be a gigabyte away; where there is
- * another number, in a function that looks variadic; where no memory is. */
+ * another number, in a function that looks variadic; where no memory is; in the last page there could be. */
 int lie_far(const char *format, va_list args);
 int lie_near(const char *format, va_list args);
 int lie_by_frame(const char *format, va_list args);
+int lie_to_the_end(const char *format, va_list args);
 __asm__(".text\n"
         ".type lie_far, @function\n"
         "lie_far: .cfi_startproc\n"
@@ -275,7 +277,11 @@ __asm__(".text\n"
         ".type lie_by_frame, @function\n"
         "lie_by_frame: .cfi_startproc\n"
         "push %rbp\n.cfi_def_cfa 6, 16\nmov $16, %ebp\n"
-        "call vprintf@PLT\npop %rbp\nret\n.cfi_endproc\n.size lie_by_frame, . - lie_by_frame\n");
+        "call vprintf@PLT\npop %rbp\nret\n.cfi_endproc\n.size lie_by_frame, . - lie_by_frame\n"
+        ".type lie_to_the_end, @function\n"
+        "lie_to_the_end: .cfi_startproc\n"
+        "push %rbp\n.cfi_def_cfa 6, 16\nmov $-24, %rbp\n"
+        "call vprintf@PLT\npop %rbp\nret\n.cfi_endproc\n.size lie_to_the_end, . - lie_to_the_end\n");
 
 #define LIAR(name) \
 	ALONE static void log_##name(const char *format, ...) \
@@ -289,6 +295,7 @@ __asm__(".text\n"
 LIAR(lie_far)
 LIAR(lie_near)
 LIAR(lie_by_frame)
+LIAR(lie_to_the_end)
 
 static void lies(void)
 {
@@ -296,10 +303,69 @@ static void lies(void)
 		log_lie_far("far %d\n", 1);
 		log_lie_near("near %d\n", 1);
 		log_lie_by_frame("by frame %d\n", 1);
+		log_lie_to_the_end("to the end %d\n", 1);
 	}
 }
 #else
 static void lies(void)
+{
+}
+#endif
+
+#if defined(__x86_64__)
+ALONE static void print_empty_handed(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	hand_on(format, args);
+	va_end(args);
+}
+
+ALONE static void plain_caller(void)
+{
+	va_list none = { 0 };
+
+	hand_on("message\n", none);
+	behind++;
+}
+
+ALONE static void variadic_caller(void)
+{
+	print_empty_handed("message\n");
+	behind++;
+}
+
+/* The compiler knows nothing of the other stack: by the table, the frame is where that ends, and beyond. */
+__attribute__((optimize("omit-frame-pointer"))) ALONE static void call_on(char *top, void (*function)(void))
+{
+	char room[4096];
+
+	memset(room, 1, sizeof(room));
+	__asm__ volatile("mov %%rsp, %%rbx\nmov %0, %%rsp\ncall *%1\nmov %%rbx, %%rsp"
+	                 : "+r"(top), "+r"(function)
+	                 :
+	                 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory");
+	behind += room[behind & 255];
+}
+
+static void shrink(void)
+{
+	enum { BYTES = 65536 };
+	char *stack = mmap(NULL, 2 * BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (stack == MAP_FAILED)
+		exit(1);
+	for (int i = 0; i < 2; i++) {
+		call_on(stack + BYTES + BYTES / 2, variadic_caller);
+		call_on(stack + BYTES, plain_caller);
+	}
+	if (mprotect(stack + BYTES, BYTES, PROT_NONE) < 0)
+		exit(1);
+	call_on(stack + BYTES, plain_caller);
+}
+#else
+static void shrink(void)
 {
 }
 #endif
@@ -380,6 +446,8 @@ int main(int argc, char **argv)
 		lies();
 	else if (strcmp(what, "switch") == 0)
 		switch_stacks();
+	else if (strcmp(what, "shrink") == 0)
+		shrink();
 	else
 		return 2;
 	return 0;
