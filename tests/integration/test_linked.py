@@ -356,6 +356,38 @@ def test_the_python_handler_in_the_readme_counts_and_is_muted(build, logfold, co
     assert [e["countMuted"] for e in logfold.entries()] == [1000]
 
 
+HANDLED = """
+class Bad:
+    def __str__(self):
+        raise ValueError("no text")
+
+for message in (Bad(), "%d bad", 12, None, "a \\udc80 surrogate"):
+    logging.info(message)
+    logging.info(message, "argument")
+Folded.logfold.lf_call = lambda *named: 4
+logging.info("told %s", "again")
+print("still there")
+"""
+
+
+def test_the_python_handler_in_the_readme_takes_what_any_handler_does_and_tells_of_a_fold(build, logfold, tmp_path):
+    source = tmp_path / "program.py"
+    env = logfold.environment({"LD_LIBRARY_PATH": build, "PYTHONIOENCODING": "utf-8:backslashreplace"})
+    handler = shown("a Python handler", "python").split("for number in")[0]
+
+    def lines(handler):
+        source.write_text(handler + HANDLED)
+        done = subprocess.run([sys.executable, source], env=env, capture_output=True, text=True,
+                              timeout=DEADLINE_S)
+        assert (done.returncode, done.stdout) == (0, "still there\n"), done.stderr
+        return [re.sub(" at 0x.*", "", line) for line in done.stderr.splitlines() if not line.startswith(" ")]
+
+    folded = lines(handler)
+    assert folded[-2:] == ["told %s … repeated 3 times", "told again"]
+    plain = lines(handler.replace("handlers=[Folded()]", "handlers=[logging.StreamHandler()]"))
+    assert folded[:-2] + folded[-1:] == plain and "ValueError: no text" in plain
+
+
 # --- what is installed -------------------------------------------------------------------------
 
 
