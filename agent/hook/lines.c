@@ -83,18 +83,21 @@ static uint32_t append(struct lf_tail *tail, uint32_t state, struct lf_text text
 /* The open line is complete.  It leaves the tail before it is counted: killed in between, the call
  * in flight is the one that may be missing, and no line is counted twice. */
 static void finish(struct lf_process *process, struct lf_tail *tail, uint32_t had,
-                   uint32_t state, struct lf_scratch *scratch)
+                   uint32_t state)
 {
 	struct lf_origin origin = { tail->method, tail->frame, NULL };
 	struct lf_text line = { tail->bytes, state & LF_TAIL_LEN };
 	enum lf_outcome outcome = (enum lf_outcome)lf_tail_outcome(state);
+	struct lf_scratch *scratch;
 	struct lf_slot *slot;
 
 	if (state & LF_TAIL_COUNTED) {
 		give_tail(process, tail, had, 0);
 		return;
 	}
+	scratch = lf_scratch_take(process);
 	slot = lf_message_line(process, origin, line, scratch);
+	lf_scratch_give(process, scratch);
 	give_tail(process, tail, had, 0);
 	if (outcome == LF_PASSED)
 		lf_message_went_on(process, slot);
@@ -127,7 +130,7 @@ static struct lf_text skip(struct lf_text text, size_t n)
 
 /* Gives the open line what belongs to it and takes that off the text. */
 static void continue_line(struct lf_process *process, uintptr_t key, struct lf_text *text,
-                          bool *newline, struct lf_scratch *scratch)
+                          bool *newline)
 {
 	uint32_t had, state;
 	struct lf_tail *tail = take_tail(process, key, false, &had);
@@ -144,51 +147,60 @@ static void continue_line(struct lf_process *process, uintptr_t key, struct lf_t
 	part = (struct lf_text){ text->data, end ? (size_t)(end - text->data) : text->len };
 	if ((had & (LF_TAIL_OUTCOME | LF_TAIL_COUNTED)) && part.len > 0) {
 		/* What was left out, or counted as a call, ended there; this is a line of its own. */
-		finish(process, tail, had, had, scratch);
+		finish(process, tail, had, had);
 		return;
 	}
 	state = append(tail, had, part);
 	*text = skip(*text, part.len + (end != NULL));
 	if (end || *newline) {
 		*newline = end ? *newline : false;
-		finish(process, tail, had, state, scratch);
+		finish(process, tail, had, state);
 		return;
 	}
 	give_tail(process, tail, had, state);
 }
 
-static struct lf_text count_whole_lines(struct lf_process *process, struct lf_origin origin,
-                                        struct lf_text text, struct lf_scratch *scratch)
+static const char *line_end(struct lf_text text)
 {
-	const char *end;
+	return text.len ? memchr(text.data, '\n', text.len) : NULL;
+}
 
-	while (text.len && (end = memchr(text.data, '\n', text.len))) {
+/* The lines that end in the text, the first one at `end`, and the rest as one more where a newline follows
+ * it.  Returns what is left. */
+static struct lf_text count_whole_lines(struct lf_process *process, struct lf_origin origin,
+                                        struct lf_text text, const char *end, bool newline)
+{
+	struct lf_scratch *scratch = lf_scratch_take(process);
+
+	for (; end; end = line_end(text)) {
 		struct lf_text line = { text.data, (size_t)(end - text.data) };
 
 		lf_message_count(process, lf_message_line(process, origin, line, scratch),
 		                 LF_PASSED);
 		text = skip(text, line.len + 1);
 	}
+	if (newline) {
+		lf_message_count(process, lf_message_line(process, origin, text, scratch), LF_PASSED);
+		text.len = 0;
+	}
+	lf_scratch_give(process, scratch);
 	return text;
 }
 
 void lf_lines_count(struct lf_process *process, uintptr_t stream, struct lf_origin origin,
                     struct lf_text text, bool newline)
 {
-	struct lf_scratch *scratch;
+	const char *end;
 
 	if (process != lf_process_now())
 		return;
-	scratch = lf_scratch_take(process);
 	if (lf_lines_any_open(process))
-		continue_line(process, stream, &text, &newline, scratch);
-	text = count_whole_lines(process, origin, text, scratch);
-	if (newline)
-		lf_message_count(process, lf_message_line(process, origin, text, scratch),
-		                 LF_PASSED);
-	else if (text.len)
+		continue_line(process, stream, &text, &newline);
+	end = line_end(text);
+	if (end || newline)
+		text = count_whole_lines(process, origin, text, end, newline);
+	if (text.len)
 		(void)open_line(process, stream, origin, text, 0);
-	lf_scratch_give(process, scratch);
 }
 
 /* Ends the stream's open line, if it has one and it is of that kind.  -EBUSY when somebody else is
@@ -197,7 +209,6 @@ static int end_line(struct lf_process *process, uintptr_t key, uint32_t kind)
 {
 	uint32_t had;
 	struct lf_tail *tail = take_tail(process, key, false, &had);
-	struct lf_scratch *scratch;
 
 	if (!tail)
 		return tail_of(process, key, false) ? -EBUSY : 0;
@@ -205,9 +216,7 @@ static int end_line(struct lf_process *process, uintptr_t key, uint32_t kind)
 		give_tail(process, tail, had, had);
 		return 0;
 	}
-	scratch = lf_scratch_take(process);
-	finish(process, tail, had, had, scratch);
-	lf_scratch_give(process, scratch);
+	finish(process, tail, had, had);
 	return 1;
 }
 

@@ -105,7 +105,7 @@ static struct lf_process *make(void)
 	return process;
 }
 
-struct lf_process *lf_process_enter(void)
+static __attribute__((noinline)) struct lf_process *enter_first(void)
 {
 	struct lf_process *process, *none = NULL;
 
@@ -129,8 +129,16 @@ struct lf_process *lf_process_enter(void)
 	return process == &nothing ? NULL : process;
 }
 
+struct lf_process *lf_process_enter(void)
+{
+	struct lf_process *process = lf_process_now();
+
+	return LF_LIKELY(process && process != &nothing) ? process : enter_first();
+}
+
 struct lf_process *lf_process_of_console(int fd)
 {
-	lf_process_start();
+	if (LF_UNLIKELY(!lf_process_now()))
+		lf_process_start();
 	return lf_console_is(fd) ? lf_process_enter() : NULL;
 }
