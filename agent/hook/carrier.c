@@ -29,14 +29,26 @@ static bool is_level(const char *word, size_t len)
 	return false;
 }
 
-/* Behind the conversion that begins at `p` (a '%'): flags, width, precision, length, and the
- * letter.  "%%" is text, and is skipped all the same: it holds no letter. */
-static const char *skip_conversion(const char *p)
+/* The letter of the conversion that begins at `p` (a '%'), behind flags, width, precision and length. */
+static const char *letter_of(const char *p)
 {
 	p++;
 	while (*p && strchr("-+ #0'I123456789.*$hljztLqZ", *p))
 		p++;
+	return p;
+}
+
+/* "%%" is text, and is skipped all the same: it holds no letter. */
+static const char *skip_conversion(const char *p)
+{
+	p = letter_of(p);
 	return *p ? p + 1 : p;
+}
+
+/* Not libc's: of the program (register_printf_specifier), which may notice that it is rendered twice. */
+static bool is_foreign(const char *p)
+{
+	return !strchr("diouxXeEfFgGaAbBcspnmCSw%", *letter_of(p));
 }
 
 /* Behind "ESC [ … letter". */
@@ -62,6 +74,8 @@ bool lf_format_is_carrier(const char *format)
 	while (*p) {
 		const char *start = p;
 
+		if (*p == '%' && is_foreign(p))
+			return false;
 		if (*p == '%') {
 			p = skip_conversion(p);
 			continue;

@@ -31,6 +31,13 @@ Test(carrier, a_format_that_ends_inside_a_conversion_is_read_to_its_end_only)
 	cr_assert(lf_format_is_carrier("\033[%"));
 }
 
+Test(carrier, a_format_with_a_conversion_of_the_programs_own_is_not_to_be_rendered)
+{
+	cr_assert_not(lf_format_is_carrier("%W\n"));
+	cr_assert_not(lf_format_is_carrier("%s %-8Q\n"));
+	cr_assert(lf_format_is_carrier("%m %p %hhx %LG %jd %b\n"));
+}
+
 Test(carrier, the_length_of_a_format_without_conversions_is_known)
 {
 	cr_assert_eq(lf_format_fixed_len("ready\n"), 7);
