@@ -54,13 +54,19 @@ static bool ends_line(const char *format)
 	return len && format[len - 1] == '\n';
 }
 
-/* `args` is used up; `len` is what the call prints. */
-static void render_whole(const struct call *call, va_list args, size_t len,
-                         struct lf_stub_text *out)
+/* `args` is used up; `len` is what the call prints.  Returns how much of it there is: less where the host
+ * has changed its strings meanwhile. */
+static size_t render_whole(const struct call *call, va_list args, size_t len,
+                           struct lf_stub_text *out)
 {
+	int rendered = -1;
+
 	lf_stub_text_take(out, len + 1);
 	if (out->data)
-		(void)render(call, args, out->data, len + 1);
+		rendered = render(call, args, out->data, len + 1);
+	if (rendered < 0)
+		return 0;
+	return (size_t)rendered < len ? (size_t)rendered : len;
 }
 
 /* "%s" and "%s\n" need no rendering: the argument is the text, and the length is known. */
@@ -84,8 +90,8 @@ static void count_carried(struct lf_process *process, const struct call *call, v
 		               (struct lf_text){ text ? text : "(null)", len - newline }, newline);
 		return;
 	}
-	render_whole(call, args, len, &rendered);
-	if (rendered.data)
+	len = render_whole(call, args, len, &rendered);
+	if (len > 0)
 		lf_lines_count(process, stream_of(call), origin,
 		               (struct lf_text){ rendered.data, len }, false);
 	else
@@ -101,6 +107,7 @@ static bool print_carried_judged(struct lf_process *process, const struct call *
 	struct lf_origin origin = lf_message_origin(process, call->ret, call->method);
 	struct lf_stub_text rendered;
 	va_list args;
+	bool whole;
 	int len;
 
 	va_copy(args, *call->args);
@@ -109,14 +116,14 @@ static bool print_carried_judged(struct lf_process *process, const struct call *
 	if (len <= 0)
 		return false;
 	va_copy(args, *call->args);
-	render_whole(call, args, (size_t)len, &rendered);
+	whole = render_whole(call, args, (size_t)len, &rendered) == (size_t)len;
 	va_end(args);
-	if (!rendered.data)
-		return false;
-	*result = lf_lines_print_judged(process, origin,
-	                                (struct lf_text){ rendered.data, (size_t)len }, &out) == len ? len : -1;
+	if (whole)
+		*result = lf_lines_print_judged(process, origin,
+		                                (struct lf_text){ rendered.data, (size_t)len },
+		                                &out) == len ? len : -1;
 	lf_stub_text_give(&rendered);
-	return true;
+	return whole;
 }
 
 static int print_carried(struct lf_process *process, const struct call *call)

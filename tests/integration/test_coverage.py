@@ -209,6 +209,38 @@ class TestNames:
         assert under == bare
 
 
+class TestSpecifiers:
+    """Conversions of the program's own, which print something else each time."""
+
+    def test_they_are_rendered_once_and_what_differs_is_known_by_no_more_than_was_rendered(
+            self, logfold, tmp_path):
+        (tmp_path / "own.c").write_text(
+            "#include <printf.h>\n#include <stdio.h>\n"
+            "static int print(FILE *f, const struct printf_info *info, const void *const *args)\n{\n"
+            "	static int calls;\n"
+            "	const char *text = calls++ % 2 ? \"short\" : \"a rather long text of the first time\";\n"
+            "	int len = 0;\n"
+            "	while (text[len]) putc_unlocked(text[len++], f);\n"
+            "	return len;\n}\n"
+            "static int ask(const struct printf_info *info, size_t n, int *types, int *sizes)\n"
+            "{ return 0; }\n"
+            "int main(void)\n{\n"
+            "	register_printf_specifier('W', print, ask);\n"
+            "	printf(\"%W\\n\"); printf(\"%W\\n\");\n"
+            "	fflush(stdout);\n"
+            "	register_printf_specifier('d', print, ask);\n"
+            "	printf(\"%d\\n\");\n"
+            "}\n")
+        subprocess.run(["gcc", "-O2", "-w", "-o", tmp_path / "own", tmp_path / "own.c"], check=True)
+        bare = subprocess.run([tmp_path / "own"], capture_output=True, text=True, check=True)
+        assert bare.stdout == ("a rather long text of the first time\nshort\n"
+                               "a rather long text of the first time\n")
+        assert logfold("run", "--summary", "none", "--", tmp_path / "own").stdout == bare.stdout
+        counted = {e["messageTemplate"]: e["countTotal"] for e in logfold.entries()
+                   if e["method"] == "printf"}
+        assert counted == {"%W\n": 2, "short": 1}
+
+
 class TestInline:
     """Bytes that a macro put into stdout's buffer, which error() flushes by an inner call of libc's."""
 
