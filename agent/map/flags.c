@@ -162,19 +162,20 @@ static int says_so(const struct lf_flags *flags, const struct lf_flags_row *rows
 	return 1;
 }
 
-static void begin_writing(struct lf_flags *flags)
+static void begin_writing(_Atomic uint32_t *generation)
 {
-	uint32_t odd = atomic_load_explicit(&flags->generation, memory_order_relaxed) | 1;
+	uint32_t odd = atomic_load_explicit(generation, memory_order_relaxed) | 1;
 
-	/* Odd first, and ordered before what is written; pairs with the fence in lf_flags_look_up(). */
-	atomic_store_explicit(&flags->generation, odd, memory_order_relaxed);
+	/* Odd first, and ordered before what is written; pairs with the fences in lf_flags_look_up() and
+	 * try_text(). */
+	atomic_store_explicit(generation, odd, memory_order_relaxed);
 	atomic_thread_fence(memory_order_seq_cst);
 }
 
-static void end_writing(struct lf_flags *flags)
+static void end_writing(_Atomic uint32_t *generation)
 {
 	/* Release: who sees the even generation sees what was written. */
-	atomic_fetch_add_explicit(&flags->generation, 1, memory_order_release);
+	atomic_fetch_add_explicit(generation, 1, memory_order_release);
 }
 
 int lf_flags_publish(struct lf_flags *flags, const struct lf_flags_row *rows, size_t count)
@@ -183,7 +184,7 @@ int lf_flags_publish(struct lf_flags *flags, const struct lf_flags_row *rows, si
 		return -ENOSPC;
 	if (says_so(flags, rows, count))
 		return 0;
-	begin_writing(flags);
+	begin_writing(&flags->generation);
 	memset(flags->cells, 0, sizeof(flags->cells));
 	for (size_t i = 0; i < count; i++) {
 		uint32_t at = place_of(&rows[i].id);
@@ -195,7 +196,7 @@ int lf_flags_publish(struct lf_flags *flags, const struct lf_flags_row *rows, si
 		flags->cells[at].rule = rows[i].rule;
 	}
 	atomic_store_explicit(&flags->rows, (uint32_t)count, memory_order_relaxed);
-	end_writing(flags);
+	end_writing(&flags->generation);
 	return 0;
 }
 
@@ -209,33 +210,54 @@ static void put_text(char *room, size_t size, const char *text)
 		memcpy(room, text, len);
 }
 
+static void put_texts(struct lf_flags *flags, const char *namespace, const char *skip_frames)
+{
+	begin_writing(&flags->texts);
+	put_text(flags->namespace, LF_NAMESPACE_MAX + 1, namespace);
+	put_text(flags->skip_frames, sizeof(flags->skip_frames), skip_frames);
+	end_writing(&flags->texts);
+}
+
 void lf_flags_set_defaults(struct lf_flags *flags, const struct lf_flags_defaults *defaults)
 {
 	const char *skip = defaults->skip_frames ? defaults->skip_frames : "";
 
 	atomic_store_explicit(&flags->entries_max, defaults->entries_max, memory_order_relaxed);
 	atomic_store_explicit(&flags->fold_grace_ms, defaults->fold_grace_ms, memory_order_relaxed);
-	if (strcmp(flags->namespace, defaults->namespace) == 0 &&
-	    strcmp(flags->skip_frames, skip) == 0 &&
-	    atomic_load_explicit(&flags->default_rule, memory_order_relaxed) == defaults->rule)
+	if (atomic_load_explicit(&flags->texts, memory_order_relaxed) & 1 ||
+	    strcmp(flags->namespace, defaults->namespace) != 0 ||
+	    strcmp(flags->skip_frames, skip) != 0)
+		put_texts(flags, defaults->namespace, skip);
+	if (atomic_load_explicit(&flags->default_rule, memory_order_relaxed) == defaults->rule)
 		return;
-	begin_writing(flags);
-	put_text(flags->namespace, LF_NAMESPACE_MAX + 1, defaults->namespace);
-	put_text(flags->skip_frames, sizeof(flags->skip_frames), skip);
+	begin_writing(&flags->generation);
 	atomic_store_explicit(&flags->default_rule, defaults->rule, memory_order_relaxed);
-	end_writing(flags);
+	end_writing(&flags->generation);
 }
 
-/* While it is being written nobody has said anything yet. */
-static int get_text(const struct lf_flags *flags, const char *room, char *out, size_t size)
+/* False while the texts are being written. */
+static int try_text(const struct lf_flags *flags, const char *room, char *out, size_t size)
 {
-	uint32_t before = atomic_load_explicit(&flags->generation, memory_order_acquire);
+	uint32_t before = atomic_load_explicit(&flags->texts, memory_order_acquire);
 
+	if (before & 1)
+		return 0;
 	memcpy(out, room, size - 1);
 	out[size - 1] = '\0';
 	atomic_thread_fence(memory_order_acquire);
-	return !(before & 1) &&
-	       atomic_load_explicit(&flags->generation, memory_order_relaxed) == before && out[0];
+	return atomic_load_explicit(&flags->texts, memory_order_relaxed) == before;
+}
+
+/* Writing them takes less than a microsecond.  Of a writer that was killed just then nobody waits for the end:
+ * the texts say nothing until the next one. */
+static int get_text(const struct lf_flags *flags, const char *room, char *out, size_t size)
+{
+	enum { TRIES = 10000 };
+
+	for (unsigned tries = 0; tries < TRIES; tries++)
+		if (try_text(flags, room, out, size))
+			return out[0] != '\0';
+	return 0;
 }
 
 int lf_flags_namespace(const struct lf_flags *flags, char out[LF_NAMESPACE_MAX + 1])

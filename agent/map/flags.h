@@ -8,7 +8,8 @@
  *
  * The writer makes `generation` odd, rewrites the rows, and makes it even again.  A process that
  * sees an odd generation, or a change while it looked, goes on with the verdict it had.  A writer
- * killed in between leaves it odd; the next writer begins by publishing anew.
+ * killed in between leaves it odd; the next writer begins by publishing anew.  The texts have a generation of
+ * their own, because a process reads them once in its life: rows that change must not keep them from it.
  */
 #ifndef LOGFOLD_MAP_FLAGS_H
 #define LOGFOLD_MAP_FLAGS_H
@@ -77,7 +78,8 @@ struct lf_flags {
 	_Atomic uint32_t entries_max; /* entries of one process; 0: LF_ENTRIES_DEFAULT */
 	_Atomic uint32_t fold_grace_ms; /* agent/map/verdict.h; 0: LF_FOLD_GRACE_MS */
 	_Atomic uint64_t default_rule; /* of entries that have no cell */
-	uint32_t reserved[4];
+	_Atomic uint32_t texts;       /* as `generation`, of the two texts below alone */
+	uint32_t reserved[3];
 	char namespace[LF_NAMESPACE_MAX + 8]; /* of a process that names none; empty: the default */
 	char skip_frames[LF_SKIP_FRAMES_MAX]; /* "module!function" or "function" of wrappers, each with a
 	                                       * newline behind it; NUL-terminated */

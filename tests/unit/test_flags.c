@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -181,4 +182,61 @@ Test(flags, a_process_takes_the_namespace_that_the_agent_says)
 	cr_assert_str_eq(namespace, "a");
 	lf_flags_set_defaults(flags, &(struct lf_flags_defaults){ .namespace = "" });
 	cr_assert_not(lf_flags_namespace(flags, namespace));
+}
+
+Test(flags, a_process_that_starts_while_rows_are_rewritten_takes_namespace_and_wrappers)
+{
+	char namespace[LF_NAMESPACE_MAX + 1], wrappers[LF_SKIP_FRAMES_MAX];
+	int rc, dirfd = new_dir();
+	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
+
+	lf_flags_set_defaults(flags, &(struct lf_flags_defaults){ .namespace = "shop",
+	                                                          .skip_frames = "say\n" });
+	atomic_fetch_add(&flags->generation, 1);
+	cr_assert(lf_flags_namespace(flags, namespace));
+	cr_assert_str_eq(namespace, "shop");
+	cr_assert(lf_flags_skip_frames(flags, wrappers));
+	cr_assert_str_eq(wrappers, "say\n");
+}
+
+Test(flags, texts_whose_writer_died_halfway_are_not_believed_until_the_next_one)
+{
+	const struct lf_flags_defaults defaults = { .namespace = "shop" };
+	char namespace[LF_NAMESPACE_MAX + 1];
+	int rc, dirfd = new_dir();
+	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
+
+	lf_flags_set_defaults(flags, &defaults);
+	atomic_fetch_add(&flags->texts, 1);
+	cr_assert_not(lf_flags_namespace(flags, namespace));
+	lf_flags_set_defaults(flags, &defaults);
+	cr_assert(lf_flags_namespace(flags, namespace));
+}
+
+static void *change_texts(void *arg)
+{
+	struct lf_flags *flags = arg;
+
+	for (unsigned i = 0; i < 20000; i++)
+		lf_flags_set_defaults(flags, &(struct lf_flags_defaults){
+			.namespace = i % 2 ? "a" : "another",
+			.skip_frames = i % 2 ? "say\nemit\n" : "log_info\n" });
+	return NULL;
+}
+
+Test(flags, texts_that_change_all_the_time_are_read_whole)
+{
+	char namespace[LF_NAMESPACE_MAX + 1];
+	int rc, dirfd = new_dir();
+	struct lf_flags *flags = lf_flags_map(dirfd, 1, &rc);
+	pthread_t writer;
+
+	lf_flags_set_defaults(flags, &(struct lf_flags_defaults){ .namespace = "a" });
+	cr_assert_eq(pthread_create(&writer, NULL, change_texts, flags), 0);
+	for (unsigned i = 0; i < 2000; i++)
+		if (lf_flags_namespace(flags, namespace)) /* not where the writer has lost its turn */
+			cr_assert(strcmp(namespace, "a") == 0 || strcmp(namespace, "another") == 0,
+			          "it says '%s'", namespace);
+	(void)pthread_join(writer, NULL);
+	cr_assert(lf_flags_namespace(flags, namespace));
 }
