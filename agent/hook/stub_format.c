@@ -4,6 +4,7 @@
 
 #include "agent/hook/caller.h"
 #include "agent/hook/carrier.h"
+#include "agent/hook/quiet.h"
 #include "agent/hook/stub.h"
 #include "hashing/frame.h"
 
@@ -159,6 +160,8 @@ static int leave_out(struct lf_process *process, const struct call *call, struct
 	lf_message_count(process, slot, outcome);
 	if (!ends_line(call->format))
 		lf_lines_leave_open(process, stream_of(call), outcome);
+	else if (outcome == LF_MUTED && slot->fixed_len && call->file)
+		lf_quiet_put(process, slot, call->ret, call->format, call->method, call->file, len);
 	return len;
 }
 
@@ -320,29 +323,29 @@ wrapped_call(FILE *file, int fd, int fortify, uint32_t method, const char *forma
 	return len
 
 #define LF_STUB_printf(symbol, method) \
-	LF_EXPORT int symbol(const char *format, ...); \
-	int symbol(const char *format, ...) \
+	LF_STUB_LINKAGE int LF_STUB_BODY(symbol)(const char *format, ...); \
+	int LF_STUB_BODY(symbol)(const char *format, ...) \
 	{ \
 		LF_VARIADIC(format, format_call(CALLER, stdout, lf_console_fd_of(stdout), NOT_FORTIFIED, \
 		                                ON_FILE(method), format, args)); \
 	}
 #define LF_STUB_printf_chk(symbol, method) \
-	LF_EXPORT int symbol(int flag, const char *format, ...); \
-	int symbol(int flag, const char *format, ...) \
+	LF_STUB_LINKAGE int LF_STUB_BODY(symbol)(int flag, const char *format, ...); \
+	int LF_STUB_BODY(symbol)(int flag, const char *format, ...) \
 	{ \
 		LF_VARIADIC(format, format_call(CALLER, stdout, lf_console_fd_of(stdout), flag, \
 		                                ON_FILE(method), format, args)); \
 	}
 #define LF_STUB_fprintf(symbol, method) \
-	LF_EXPORT int symbol(FILE *file, const char *format, ...); \
-	int symbol(FILE *file, const char *format, ...) \
+	LF_STUB_LINKAGE int LF_STUB_BODY(symbol)(FILE *file, const char *format, ...); \
+	int LF_STUB_BODY(symbol)(FILE *file, const char *format, ...) \
 	{ \
 		LF_VARIADIC(format, format_call(CALLER, file, lf_console_fd_of(file), NOT_FORTIFIED, \
 		                                ON_FILE(method), format, args)); \
 	}
 #define LF_STUB_fprintf_chk(symbol, method) \
-	LF_EXPORT int symbol(FILE *file, int flag, const char *format, ...); \
-	int symbol(FILE *file, int flag, const char *format, ...) \
+	LF_STUB_LINKAGE int LF_STUB_BODY(symbol)(FILE *file, int flag, const char *format, ...); \
+	int LF_STUB_BODY(symbol)(FILE *file, int flag, const char *format, ...) \
 	{ \
 		LF_VARIADIC(format, format_call(CALLER, file, lf_console_fd_of(file), flag, \
 		                                ON_FILE(method), format, args)); \

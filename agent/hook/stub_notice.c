@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 
+#include "agent/hook/quiet.h"
 #include "agent/hook/stub.h"
 #include "hashing/sys.h"
 
@@ -275,8 +276,10 @@ static void mark(FILE *file)
 #define LF_UNLOADING(call) \
 	struct lf_process *process = known_process(); \
 \
-	if (process) \
+	if (process) { \
 		lf_sites_unload_begin(&process->cache); \
+		lf_quiet_forget(); \
+	} \
 	call; \
 	if (process) \
 		lf_sites_unload_end(&process->cache)

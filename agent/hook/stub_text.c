@@ -1,4 +1,5 @@
 /* Calls that print bytes to a stream. */
+#include "agent/hook/quiet.h"
 #include "agent/hook/text_call.h"
 
 /* Macros of <stdio.h> with the names of the functions that stand here. */
@@ -48,8 +49,8 @@ static __attribute__((noinline)) int puts_long(const void *ret, const char *text
 }
 
 #define LF_STUB_puts(symbol, method) \
-	LF_EXPORT int symbol(const char *text); \
-	int symbol(const char *text) \
+	LF_STUB_LINKAGE int LF_STUB_BODY(symbol)(const char *text); \
+	int LF_STUB_BODY(symbol)(const char *text) \
 	{ \
 		uint32_t class = lf_console_class(lf_console_fd_of(stdout)); \
 		uint32_t code = ON_FILE(method); \
@@ -108,8 +109,8 @@ static __attribute__((noinline)) int fputs_long(const void *ret, const char *tex
 }
 
 #define LF_STUB_fputs(symbol, method) \
-	LF_EXPORT int symbol(const char *text, FILE *file); \
-	int symbol(const char *text, FILE *file) \
+	LF_STUB_LINKAGE int LF_STUB_BODY(symbol)(const char *text, FILE *file); \
+	int LF_STUB_BODY(symbol)(const char *text, FILE *file) \
 	{ \
 		uint32_t class = lf_console_class(lf_console_fd_of(file)); \
 		uint32_t code = ON_FILE(method); \

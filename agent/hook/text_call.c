@@ -1,5 +1,7 @@
 #include "agent/hook/text_call.h"
 
+#include "agent/hook/quiet.h"
+
 #include "agent/hook/caller.h"
 #include "hashing/frame.h"
 
@@ -88,6 +90,9 @@ static void print_constant(struct lf_process *process, struct lf_text_call *call
 		lf_message_count(process, slot, outcome);
 		if (!ends_line(call))
 			lf_lines_leave_open(process, stream_of(call), outcome);
+		else if (outcome == LF_MUTED && call->file && !call->site_len)
+			lf_quiet_put(process, slot, call->ret, call->text.data, call->method,
+			             call->file, (int)call->result);
 		return;
 	}
 	taken = call->print(call);

@@ -97,3 +97,16 @@ def test_nothing_is_counted_on_the_entry_of_what_was_at_its_address_before(logfo
     assert counted == expected
     lines = (tmp_path / "out").read_bytes().count(b"\n")
     assert lines == sum(expected.values())
+
+
+def test_what_lies_where_a_muted_library_was_is_printed(logfold, build, libraries):
+    command = ("run", "--summary", "none", "--", build / "progs" / "reuse", libraries, str(CALLS))
+    before = logfold(*command).stdout
+    muted = logfold("mute", "template~=^alpha")
+    assert muted.returncode == 0, muted.stderr
+    after = logfold(*command).stdout
+    for word in ("gamma", "passed", "code", "first", "other"):
+        lines = [line for line in before.splitlines() if line.startswith(word)]
+        assert lines == [line for line in after.splitlines() if line.startswith(word)], word
+    assert "alpha" not in after
+    assert sum(e["countMuted"] for e in logfold.entries()) == before.count("alpha")

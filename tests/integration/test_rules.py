@@ -126,17 +126,18 @@ __attribute__((destructor)) static void destruct(void) { puts("library goes"); f
 
 def test_what_is_printed_before_constructors_and_after_destructors_is_counted(build, preload, logfold,
                                                                               tmp_path):
-    """A library that is loaded behind ours is initialised before it, and outlives it."""
+    """Of libraries on both sides of ours, one is initialised before it and outlives it."""
     library = tmp_path / "late.so"
     subprocess.run(["gcc", "-shared", "-fPIC", "-xc", "-", "-o", library], input=LATE, text=True,
                    check=True, timeout=DEADLINE_S)
-    bare, under = (subprocess.run([build / "progs" / "early"], capture_output=True, timeout=DEADLINE_S,
-                                  env=logfold.environment({"LD_PRELOAD": libraries}))
-                   for libraries in (library, f"{preload}:{library}"))
-    assert (under.stdout, under.stderr, under.returncode) == (bare.stdout, bare.stderr, 0)
+    bare, *under = (subprocess.run([build / "progs" / "early"], capture_output=True, timeout=DEADLINE_S,
+                                   env=logfold.environment({"LD_PRELOAD": libraries}))
+                    for libraries in (library, f"{preload}:{library}", f"{library}:{preload}"))
     assert bare.returncode == 0, "none of its own functions was called"
+    for one in under:
+        assert (one.stdout, one.stderr, one.returncode) == (bare.stdout, bare.stderr, 0)
     lines = bare.stdout.count(b"\n") + bare.stderr.count(b"\n")
-    assert sum(entry["countTotal"] for entry in logfold.entries()) == lines == 11
+    assert sum(entry["countTotal"] for entry in logfold.entries()) == 2 * lines == 22
 
 
 class TestVerdicts:
@@ -166,6 +167,7 @@ class TestVerdicts:
         bare = once("bare")
         assert once("hooked", *under) == bare
         before = sum(entry["countTotal"] for entry in logfold.entries())
+        assert "Argument list too long" in {e["messageTemplate"] for e in logfold.entries()}, "%m of errno 7"
         told = logfold(verb, "template~=^", *policy)
         assert told.returncode == 0, told.stderr
         printed, results = once(verb, *under)

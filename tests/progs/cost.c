@@ -6,6 +6,7 @@
  *   puts      puts of a constant
  *   wrapper   the same by way of a variadic function and vprintf
  *   nested    the same with one more function between the two
+ *   nothing   no call at all
  *   inner     write to a file that is no console
  */
 #include <stdarg.h>
@@ -75,6 +76,12 @@ static void puts_constant(long i, int file)
 	puts("cannot reach the database, trying again");
 }
 
+static void nothing(long i, int file)
+{
+	(void)i;
+	(void)file;
+}
+
 static void inner(long i, int file)
 {
 	(void)i;
@@ -86,7 +93,7 @@ static const struct {
 	void (*call)(long i, int file);
 } kinds[] = {
 	{ "format", format }, { "constant", constant }, { "puts", puts_constant },
-	{ "wrapper", wrapper }, { "nested", nested }, { "inner", inner },
+	{ "wrapper", wrapper }, { "nested", nested }, { "inner", inner }, { "nothing", nothing },
 };
 
 int main(int argc, char **argv)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,6 +43,56 @@ static int with_check(void)
 		_exit(__printf_chk(1, format, &n));
 	}
 	return waitpid(child, &status, 0) == child ? status & ~0x80 : -1;
+}
+
+/* One place, wherever stdout leads to, and whichever stream it is. */
+static __attribute__((noinline)) int say(void)
+{
+	volatile int said = puts("said where it goes");
+
+	return said;
+}
+
+static __attribute__((noinline)) int say_to(FILE *file)
+{
+	volatile int said = fputs("said to a stream\n", file), printed = fprintf(file, "printed to it\n");
+
+	return said * 1000 + printed;
+}
+
+static void redirect(void)
+{
+	int console = dup(1), file = memfd_create("file", 0);
+
+	RESULT(say());
+	RESULT(say());
+	(void)fflush(stdout);
+	(void)dup2(file, 1);
+	RESULT(say());
+	(void)fflush(stdout);
+	RESULT(lseek(file, 0, SEEK_END));
+	(void)dup2(console, 1);
+	(void)close(console);
+	(void)close(file);
+	RESULT(say());
+}
+
+static void change_streams(void)
+{
+	char *memory = NULL;
+	size_t size = 0;
+	FILE *usual = stdout;
+
+	RESULT(say_to(stdout));
+	RESULT(say_to(stdout));
+	RESULT(say_to(unwritable));
+	stdout = open_memstream(&memory, &size);
+	RESULT(say());
+	RESULT(say_to(stdout));
+	(void)fclose(stdout);
+	stdout = usual;
+	RESULT(size);
+	free(memory);
 }
 
 static void calls(int number)
@@ -85,6 +136,8 @@ static void calls(int number)
 	RESULT(write(1, text, 0));
 	RESULT(writev(1, iov, 2));
 	RESULT(with_check() == SIGABRT);
+	redirect();
+	change_streams();
 }
 
 int main(int argc, char **argv)
