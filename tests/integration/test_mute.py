@@ -122,6 +122,21 @@ class TestMute:
         assert chatter.end() == 0
         assert counts(the_entry(logfold, "chatter")) == (23, 20)
 
+    def test_a_constant_is_muted_and_heard_again_with_the_very_next_call(self, slow, logfold):
+        """Whose muted calls go a shorter way than any other."""
+        chatter, expected = slow(how="constant"), 3
+        chatter.print(3)
+        for _ in range(4):
+            command(logfold, "mute", "template~=^chatter says")
+            chatter.print(5)
+            assert chatter.output.read_text().count("\n") == expected
+            command(logfold, "unmute", "template~=^chatter says")
+            chatter.print(5)
+            expected += 5
+            assert chatter.output.read_text().count("\n") == expected
+        assert chatter.end() == 0
+        assert counts(the_entry(logfold, "chatter")) == (23, 20)
+
     def test_flags_that_are_published_anew_let_no_muted_call_through_meanwhile(self, slow, logfold,
                                                                               wait_for):
         """A mute that changes nothing publishes all the same, and so does each ls that takes over:

@@ -33,7 +33,8 @@ RULES = {
          "test_a_child_that_prints_first_counts_for_its_parent_which_counts_on",
          "test_a_childs_redirection_does_not_end_its_parents_line"),
     "a fork is noticed however it was made":
-        ("test_children_of_every_kind_count_once",),
+        ("test_a_forked_child_begins_without_its_parents_unfinished_line",
+         "test_children_of_every_kind_count_once"),
     "no file stays open":
         ("test_what_is_printed_before_constructors_and_after_destructors_is_counted",),
     "pages are reserved before they are used":
@@ -55,6 +56,9 @@ RULES = {
     "the kernel has accepted a buffer before it is read":
         ("test_whatever_becomes_of_a_call_it_gives_back_the_same",
          "test_every_twin_prints_and_returns_what_it_does_without_the_hook"),
+    "what has begun to be printed is printed to its end":
+        ("test_what_has_begun_to_be_printed_is_printed_to_its_end",
+         "what_has_begun_to_be_printed_is_printed_to_its_end"),
     "fatal calls are never suppressed":
         ("test_hooked_and_muted_they_return_the_same_and_print_what_they_may",),
     "a call that is left out gives back what it would have":
@@ -117,6 +121,41 @@ def test_vfork_and_clone_are_left_alone(build):
     assert not exported & {"vfork", "__vfork", "clone", "__clone", "clone3", "_Fork", "posix_spawn"}
 
 
+UNFINISHED = r"""
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#define SAY(what) do { char text[] = what; (void)!write(1, text, sizeof(text) - 1); } while (0)
+static long by_clone(void) { return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0); }
+static long by_fork(void) { return fork(); }
+static long by__Fork(void) { return _Fork(); }
+int main(void)
+{
+	long (*const ways[])(void) = { by_fork, by__Fork, by_clone };
+	for (int i = 0; i < 3; i++) {
+		SAY("unfinished ");
+		if (ways[i]() == 0) {
+			SAY("child\n");
+			_exit(0);
+		}
+		wait(NULL);
+		SAY("line\n");
+	}
+}
+"""
+
+
+def test_a_forked_child_begins_without_its_parents_unfinished_line(logfold, tmp_path):
+    program = tmp_path / "unfinished"
+    subprocess.run(["gcc", "-D_GNU_SOURCE", "-xc", "-", "-o", program], input=UNFINISHED, text=True,
+                   check=True, timeout=DEADLINE_S)
+    assert logfold("run", "--summary", "none", "--", program).returncode == 0
+    assert {e["messageTemplate"].strip(): e["countTotal"] for e in logfold.entries()} == {
+        "unfinished line": 3, "child": 3}
+
+
 LATE = """
 #include <stdio.h>
 __attribute__((constructor)) static void construct(void) { puts("library came"); fflush(stdout); }
@@ -177,3 +216,13 @@ class TestVerdicts:
         entries = logfold.entries()
         assert sum(entry["countTotal"] for entry in entries) == 2 * before
         assert sum(entry["count" + outcome] for entry in entries) >= before / self.ROUNDS
+
+    def test_what_has_begun_to_be_printed_is_printed_to_its_end(self, once, logfold):
+        under = (logfold.binary, "run", "--summary", "none", "--")
+        said, begun = b"said where it goes\n", b"begun: said where it goes\n"
+        before = once("hooked", *under)[0]
+        assert logfold("mute", "template~=^said where").returncode == 0
+        printed, _ = once("muted", *under)
+        assert said in before.splitlines(True)
+        assert said not in printed.splitlines(True)
+        assert printed.count(begun) == before.count(begun) == self.ROUNDS

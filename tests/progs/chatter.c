@@ -4,6 +4,7 @@
  *   format   printf("chatter number %ld\n")          one message, one count a call
  *   puts     puts of a changing text                 one message, one count a call
  *   halves   write of "alpha N " and "beta\n" in turn  one line every two calls
+ *   constant puts of a constant, with a flush after each call, and reads a byte from stdin before each
  *   slow     format, with a flush after each call, and reads a byte from stdin before each
  */
 #include <fcntl.h>
@@ -41,6 +42,11 @@ static void print(const char *how, long i)
 
 		if (write(1, text, (size_t)len) != len)
 			abort();
+	} else if (strcmp(how, "constant") == 0) {
+		if (read(0, &byte, 1) != 1)
+			exit(0);
+		puts("chatter says the same");
+		fflush(stdout);
 	} else {
 		if (strcmp(how, "slow") == 0 && read(0, &byte, 1) != 1)
 			exit(0);

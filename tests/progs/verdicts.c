@@ -75,6 +75,10 @@ static void redirect(void)
 	(void)close(console);
 	(void)close(file);
 	RESULT(say());
+	/* Of a line that has begun to be printed. */
+	(void)fflush(stdout);
+	RESULT(printf("begun: "));
+	RESULT(say());
 }
 
 static void change_streams(void)
