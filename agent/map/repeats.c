@@ -9,12 +9,14 @@ enum { NAME_CHARS = 60, CHAR_BYTES = 4 };
 _Static_assert(NAME_CHARS * CHAR_BYTES + sizeof(" … repeated  times in . s\n") +
                3 * LF_DECIMAL_MAX <= LF_REPEATS_MAX, "the sentence fits");
 
-/* At most so many characters of it, without what would leave the line. */
+/* At most so many characters of it, without what would leave the line.  A program that links the API may
+ * give bytes that are no characters. */
 static char *put_name(char *out, struct lf_text name)
 {
+	const char *limit = out + NAME_CHARS * CHAR_BYTES;
 	unsigned chars = 0;
 
-	for (size_t i = 0; i < name.len; i++) {
+	for (size_t i = 0; i < name.len && out < limit; i++) {
 		bool begins = ((unsigned char)name.data[i] & 0xc0) != 0x80;
 
 		if (begins && chars++ == NAME_CHARS)

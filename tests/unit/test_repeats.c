@@ -30,3 +30,13 @@ Test(repeats, a_message_does_not_leave_its_line_and_is_cut_between_characters)
 	strcat(wanted, " … repeated 4294967295 times in 4294967.2 s\n");
 	cr_assert_str_eq(told(long_one, UINT32_MAX, UINT32_MAX), wanted);
 }
+
+Test(repeats, bytes_that_begin_no_character_do_not_make_the_sentence_longer)
+{
+	char room[2 * LF_TEMPLATE_MAX], name[LF_TEMPLATE_MAX];
+	size_t len;
+
+	memset(name, 0x80, sizeof(name));
+	len = lf_repeats_tell((struct lf_text){ name, sizeof(name) }, UINT32_MAX, UINT32_MAX, room);
+	cr_assert(len <= LF_REPEATS_MAX, "%zu bytes", len);
+}
