@@ -1,6 +1,7 @@
 /* A call that says one message and gives nothing back that depends on it: warn, error, syslog, perror.
  *
- * All of it is done before the real call, which may not return.  A format with a word of its own, or a
+ * All of it is done before the real call, which may not return, and does not say whether it could print:
+ * what a full disk or a closed pipe then refuses is counted.  A format with a word of its own, or a
  * constant text, counts one call; of a carrier ("%s") the lines that it prints are counted.
  */
 #ifndef LOGFOLD_HOOK_SAID_H
