@@ -103,7 +103,7 @@ struct lf_linked *lf_linked_enter(void)
 		                                             memory_order_acq_rel,
 		                                             memory_order_acquire)) {
 			if (linked != &nothing) {
-				lf_map_discard(linked->host.map);
+				lf_host_discard(&linked->host);
 				(void)lf_sys_munmap(linked, sizeof(*linked));
 			}
 			linked = none;

@@ -120,7 +120,7 @@ static __attribute__((noinline)) struct lf_process *enter_first(void)
 		                                             memory_order_acq_rel,
 		                                             memory_order_acquire)) {
 			if (process != &nothing) {
-				lf_map_discard(process->map);
+				lf_host_discard(&(struct lf_host){ process->map, process->flags, 0 });
 				(void)lf_sys_munmap(process, sizeof(*process));
 			}
 			process = none;

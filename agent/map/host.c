@@ -68,6 +68,12 @@ static const struct lf_flags *map_flags(const char *run_dir)
 	return flags ? flags : &no_flags;
 }
 
+static void unmap_flags(const struct lf_flags *flags)
+{
+	if (flags != &no_flags)
+		(void)lf_sys_munmap((void *)(uintptr_t)flags, sizeof(*flags));
+}
+
 /* What it was told itself, else what the agent says, else the default. */
 static const char *find_namespace(const struct lf_host_settings *settings,
                                   const struct lf_flags *flags, char room[LF_NAMESPACE_MAX + 1])
@@ -98,7 +104,15 @@ int lf_host_open(struct lf_host *out, const struct lf_host_settings *settings, u
 	out->namespace_key = lf_flags_namespace_key(options.namespace);
 	options.entries_max = atomic_load_explicit(&out->flags->entries_max, memory_order_relaxed);
 	rc = lf_map_create(&out->map, &options);
-	if (rc < 0)
+	if (rc < 0) {
+		unmap_flags(out->flags);
 		lf_host_debug(settings, "creating a segment", rc);
+	}
 	return rc;
+}
+
+void lf_host_discard(const struct lf_host *host)
+{
+	lf_map_discard(host->map);
+	unmap_flags(host->flags);
 }

@@ -40,4 +40,8 @@ void lf_host_debug(const struct lf_host_settings *settings, const char *what, in
 LF_MUST_CHECK int lf_host_open(struct lf_host *out, const struct lf_host_settings *settings,
                                uint32_t owner_pid, char room[PATH_MAX]);
 
+/* For the loser of a race to open: removes the segment's file and what is mapped.  Nobody else may have
+ * seen it. */
+void lf_host_discard(const struct lf_host *host);
+
 #endif

@@ -76,6 +76,11 @@ def test_threads_that_begin_at_one_site_at_once_are_counted_exactly(host, counts
     assert counts("messageTemplate") == {"threads %d": 400000}
 
 
+def test_threads_that_make_the_first_call_at_once_leave_one_segment_and_one_table(host, logfold):
+    assert {host("first", 1)[1] for _ in range(12)} == {"1\n"}
+    assert segments(logfold) == 12
+
+
 def test_a_process_that_is_killed_has_counted_all_its_calls(host, counts):
     host("killed", 12345, status=-9)
     assert counts("messageTemplate") == {"before the end %ld": 12345}

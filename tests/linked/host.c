@@ -2,6 +2,7 @@
  *
  *   count COUNT    each macro and lf_call() so many times
  *   threads COUNT  four threads that begin at once, each so many calls at one site
+ *   first COUNT    the same, and how often the flags table is mapped
  *   forks          children of every kind, of a parent that has used its sites before
  *   killed COUNT   so many calls, then SIGKILL
  *   echo           a call for each byte of stdin; each time, how often its argument was evaluated
@@ -12,6 +13,7 @@
  *   cost WHAT COUNT   for callgrind: `site` or `nothing`
  */
 #include <dlfcn.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -71,6 +73,19 @@ static void threads(long calls)
 			abort();
 	for (int i = 0; i < THREADS; i++)
 		(void)pthread_join(thread[i], NULL);
+}
+
+static void first(long calls)
+{
+	char line[PATH_MAX];
+	int mapped = 0;
+	FILE *maps;
+
+	threads(calls);
+	maps = fopen("/proc/self/maps", "r");
+	while (maps && fgets(line, sizeof(line), maps))
+		mapped += strstr(line, "/flags\n") != NULL;
+	dprintf(STDERR_FILENO, "%d\n", mapped);
 }
 
 /* One site for the parent and all its children, and nothing else by which they would be known. */
@@ -243,6 +258,8 @@ int main(int argc, char **argv)
 		count(number);
 	else if (strcmp(what, "threads") == 0)
 		threads(number);
+	else if (strcmp(what, "first") == 0)
+		first(number);
 	else if (strcmp(what, "forks") == 0)
 		forks(argv[0]);
 	else if (strcmp(what, "killed") == 0)
