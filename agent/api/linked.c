@@ -96,7 +96,10 @@ struct lf_linked *lf_linked_enter(void)
 	if (!linked) {
 		struct lf_linked *none = NULL;
 
-		start();
+		if (!atomic_load_explicit(&settings.done, memory_order_acquire)) {
+			lf_host_find_environment();
+			start();
+		}
 		linked = settings.given.off ? &nothing : make();
 		/* Acquire and release: who finds the state finds what it points at. */
 		if (!atomic_compare_exchange_strong_explicit(&lf_linked_page.linked, &none, linked,

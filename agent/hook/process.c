@@ -1,7 +1,5 @@
 #include "agent/hook/process.h"
 
-#include <unistd.h>
-
 #include "agent/hook/console.h"
 #include "agent/hook/libc.h"
 #include "agent/map/host.h"
@@ -35,23 +33,11 @@ static void prepare_for_forks(void)
 	(void)lf_wiped_is_shared(); /* remembers who we are */
 }
 
-extern void *__libc_stack_end; /* the dynamic loader's */
-
-/* A program's preinit functions run before libc's own constructor, which tells getenv where the environment
- * is: behind the arguments, as the kernel put it there. */
-static void find_environment(void)
-{
-	char **arguments = __libc_stack_end;
-
-	if (!environ && arguments)
-		environ = arguments + (long)(intptr_t)arguments[0] + 2;
-}
-
 void lf_process_start(void)
 {
 	if (atomic_load_explicit(&settings.done, memory_order_acquire))
 		return;
-	find_environment();
+	lf_host_find_environment();
 	lf_libc_resolve();
 	lf_host_read_settings(&settings.given);
 	if (!settings.given.off) {

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/map/run_dir.h"
 #include "hashing/decimal.h"
@@ -23,6 +24,18 @@ static void keep(char *out, size_t size, const char *value)
 {
 	if (value && strlen(value) < size)
 		memcpy(out, value, strlen(value) + 1);
+}
+
+extern void *__libc_stack_end; /* the dynamic loader's */
+
+/* A program's preinit functions run before libc's own constructor, which tells getenv where the environment
+ * is: behind the arguments, as the kernel put it there. */
+void lf_host_find_environment(void)
+{
+	char **arguments = __libc_stack_end;
+
+	if (!environ && arguments)
+		environ = arguments + (long)(intptr_t)arguments[0] + 2;
 }
 
 void lf_host_read_settings(struct lf_host_settings *out)

@@ -29,6 +29,10 @@ struct lf_host {
 	uint64_t namespace_key;
 };
 
+/* Before our constructor has run: libc may not know its environment yet.  Later, a program that has none
+ * has cleared it. */
+void lf_host_find_environment(void);
+
 /* Into zeroed memory. */
 void lf_host_read_settings(struct lf_host_settings *out);
 

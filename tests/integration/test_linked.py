@@ -192,6 +192,27 @@ def test_the_namespace_is_what_the_environment_says(host, logfold):
     assert {e["namespace"] for e in logfold.entries()} == {"shop"}
 
 
+def test_a_call_before_the_library_is_initialised_knows_the_environment(host, counts, logfold):
+    host("early", env={"LOGFOLD_DISABLE": "1"})
+    assert segments(logfold) == 0
+    host("early")
+    assert counts("method", "messageTemplate") == {("early", "of all"): 1}
+
+
+CLEARED = """
+import ctypes, os
+libc = ctypes.CDLL(None)
+libc.clearenv()
+ctypes.CDLL("{library}")
+assert not ctypes.c_void_p.in_dll(libc, "environ").value
+"""
+
+
+def test_a_program_that_cleared_its_environment_has_none_after_it_loads_the_library(build, logfold):
+    run(sys.executable, "-c", CLEARED.replace("{library}", str(build / "liblogfold.so.1")),
+        env=logfold.environment({"LOGFOLD_DISABLE": "1"}))
+
+
 # --- muted, sampled, folded --------------------------------------------------------------------
 
 

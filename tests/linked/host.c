@@ -3,6 +3,7 @@
  *   count COUNT    each macro and lf_call() so many times
  *   threads COUNT  four threads that begin at once, each so many calls at one site
  *   first COUNT    the same, and how often the flags table is mapped
+ *   early          a call before main()
  *   forks          children of every kind, of a parent that has used its sites before
  *   killed COUNT   so many calls, then SIGKILL
  *   echo           a call for each byte of stdin; each time, how often its argument was evaluated
@@ -74,6 +75,14 @@ static void threads(long calls)
 	for (int i = 0; i < THREADS; i++)
 		(void)pthread_join(thread[i], NULL);
 }
+
+/* Before any library has been initialised, libc among them. */
+static void early(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "early") == 0 && !lf_call("early", "of all", "a!b"))
+		abort();
+}
+__attribute__((section(".preinit_array"), used)) static void (*const preinit)(int, char **) = early;
 
 static void first(long calls)
 {
@@ -260,6 +269,8 @@ int main(int argc, char **argv)
 		threads(number);
 	else if (strcmp(what, "first") == 0)
 		first(number);
+	else if (strcmp(what, "early") == 0)
+		return 0;
 	else if (strcmp(what, "forks") == 0)
 		forks(argv[0]);
 	else if (strcmp(what, "killed") == 0)
