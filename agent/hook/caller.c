@@ -79,7 +79,7 @@ static uintptr_t rbp_offset_of(uint64_t plan)
  * a stub's own return address is: there is one of it at each call. */
 static uint64_t plan_of(struct lf_process *process, const void *ret, bool is_stubs_own)
 {
-	uint64_t key = lf_site_text(NULL, PLAN_METHOD);
+	uint64_t key = lf_site_text(LF_SITE_ANY_TEXT, PLAN_METHOD);
 	uint64_t plan = process ? lf_site_find(&process->cache, ret, key, 0) : 0;
 
 	if (plan)
@@ -239,7 +239,7 @@ static bool step_by_record(struct climb *climb)
 static void keep_plan(const struct climb *from)
 {
 	if (from->process && !(from->plan & PLAN_LEADS))
-		lf_site_add(&from->process->cache, from->ret, lf_site_text(NULL, PLAN_METHOD), 0,
+		lf_site_add(&from->process->cache, from->ret, lf_site_text(LF_SITE_ANY_TEXT, PLAN_METHOD), 0,
 		            from->plan | PLAN_LEADS);
 }
 
@@ -335,7 +335,7 @@ static bool is_listed(const char *list, struct lf_text frame)
 
 static bool is_skipped(struct lf_process *process, const void *ret)
 {
-	uint64_t key = lf_site_text(NULL, SKIP_METHOD);
+	uint64_t key = lf_site_text(LF_SITE_ANY_TEXT, SKIP_METHOD);
 	uint64_t known = lf_site_find(&process->cache, ret, key, 0);
 	char frame[LF_FRAME_MAX];
 

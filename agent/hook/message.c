@@ -21,7 +21,7 @@ static struct lf_origin find_origin(struct lf_process *process, const void *ret,
 
 struct lf_origin lf_message_origin(struct lf_process *process, const void *ret, uint32_t method)
 {
-	uint64_t any_text = lf_site_text(NULL, method);
+	uint64_t any_text = lf_site_text(LF_SITE_ANY_TEXT, method);
 	uint64_t known = lf_site_find(&process->cache, ret, any_text, 0);
 	struct lf_origin origin;
 

@@ -1,6 +1,6 @@
 /* The call-site cache: from the addresses of a call to what it counts into, in a few loads.
  *
- * The key is the return address, the address of the format or text (0: whatever the text), the
+ * The key is the return address, the address of the format or text (LF_SITE_ANY_TEXT: whatever the text), the
  * method with its fd, and the length of a text that does not end itself.  An address may be cached
  * only while what stands there cannot change: both in a loaded module, the text in a constant segment
  * (hashing/frame.h).  When a module goes, the targets of all sites are taken away, and while one goes
@@ -42,6 +42,9 @@ struct lf_site_cache {
 	_Atomic int unloading; /* modules that are going */
 	_Atomic uint64_t steps[LF_STEPS]; /* caller.h: by the lowest bits of a return address */
 };
+
+/* Where no text is; not NULL, which programs do print. */
+#define LF_SITE_ANY_TEXT ((const void *)1)
 
 /* Text address and method in one word, so that one comparison does for both: addresses in user
  * space have 47 bits, and a method code (message.h) has 16. */

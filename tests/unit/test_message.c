@@ -37,6 +37,16 @@ static void start(void)
 	host_mute("noisy");
 }
 
+Test(message, what_is_known_of_a_call_whatever_it_prints_is_not_found_where_it_prints_NULL, .init = start)
+{
+	uint32_t method = lf_method_code(LF_METHOD_printf, LF_NO_FD);
+	const void *ret = __builtin_return_address(0);
+	uint64_t text = lf_site_text(NULL, method);
+
+	cr_assert_neq(lf_message_origin(process, ret, method).frame, 0);
+	cr_assert_eq(lf_site_find(&process->cache, ret, text, 0), LF_TARGET_NONE);
+}
+
 Test(message, a_verdict_is_read_once_for_each_generation_of_the_flags, .init = start)
 {
 	cr_assert_not(lf_message_passes(process, quiet), "the flags are newer");
