@@ -103,6 +103,8 @@ COMMANDS = {
                 "stat -c '%n %a %h' fruit; readlink -f link | xargs basename; mkfifo p; install -m 640 -v other inst; truncate -s 10 other; du -b other; rm nosuch"),
     "processes": sh("ps -o comm= -p $$; pgrep -x no-such-program; echo $?; kill -l TERM; (exit 5) & wait $!; echo $?; sleep 0; pidof no-such-program; free -V; uptime -V"),
     "watch and top": sh("top -v 2>&1 | head -n1; vmstat -V; which sh; whoami; id -u; uname; nproc >/dev/null; tty; date -u -d @0; cal 2020 2>/dev/null | head -n2; true; false"),
+    "open files": sh("ls /proc/self/fd; perl -e 'open F, \"fruit\"; print fileno F, \"\\n\"'; umask; perl -e 'printf \"%s\\n\", $SIG{PIPE} // \"default\"; "
+                     "print STDERR \"x\"; open F, \">\", \"made\"'; grep -E '^Sig(Ign|Blk|Cgt)' /proc/self/status"),
     "script": sh("script -qec 'echo on a terminal; test -t 1 && echo yes; ls -1' /dev/null </dev/null"),
     "broken pipe": bash("seq 1000000 | head -n1; echo ${PIPESTATUS[*]}; (trap '' PIPE; seq 100000; echo $? >&2) | true; yes | head -n2; yes | true; echo ${PIPESTATUS[*]}"),
     "full device": sh("for c in 'seq 3' 'ls' 'cat fruit' 'echo x' 'sed p fruit' 'grep . fruit' 'sort fruit' 'mawk 1 fruit' 'perl -pe1 fruit' 'od bytes' 'tr a b' 'env' "

@@ -3,16 +3,19 @@
 What their tests say of themselves is compared name by name.  Some of their tests fail on some machines:
 then they fail either way.  LOGFOLD_SUITES=1 (make suites) runs all that is listed here, `make test` a
 few modules that are quick and do much to file descriptors, processes and streams.
+
+perl's tests run under its own Test::Harness, which reads what they print from a pipe.  The hook is in the tests
+alone, to which that pipe is their stdout.
 """
 
-
+import os
 import pathlib
 import re
 import subprocess
 
 import pytest
 
-from harness import SUITES, compare, harness, need, tally  # noqa: F401
+from harness import ROOT, SUITES, compare, harness, need, tally  # noqa: F401
 
 PYTHON = "/usr/bin/python3"
 DEADLINE_S = 900
@@ -80,3 +83,55 @@ def test_each_test_ends_as_without_us_in_cpython(module, harness, tally, python_
 def test_each_test_ends_as_without_us_in_all_of_cpython(module, harness, tally,  # noqa: F811
                                                         python_tests):
     compare_module(harness, tally, module, "preload" if LONG.index(module) % 2 else "daemon")
+
+
+PERL_TESTS = ("base", "cmd", "comp", "io", "lib", "mro", "op", "re", "uni")
+TAP = re.compile(r"^(\S+\.t) \.\.+|^((?:not )?ok\b *\d*)|^(1\.\.\d+)", re.M)
+
+
+@pytest.fixture(scope="module")
+def perl_core():
+    cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+    version = subprocess.run(["dpkg-query", "-W", "-f", "${source:Version}", "perl"], capture_output=True,
+                             text=True, check=True).stdout
+    folder = cache / "logfold-tests" / f"perl-{version}"
+    done = subprocess.run(["sh", ROOT / "tests" / "transparency" / "perl_core.sh", folder], capture_output=True,
+                          text=True, timeout=DEADLINE_S)
+    if done.returncode:
+        pytest.fail(f"perl's source package cannot be had: {done.stderr}")
+    return folder
+
+
+def perl_results(harness, folder, tests, way):  # noqa: F811
+    """[what each line says that is a test's], the bytes of all lines."""
+    harness.fresh({})
+    perl = harness.base / "perl.sh"
+    variables = " ".join(f"{name}='{value}'" for name, value in harness.hook(way, "{hook}")[1].items()) if way else ""
+    perl.write_text(f'#!/bin/sh\nexec env {variables} /usr/bin/perl "$@"\n')
+    perl.chmod(0o755)
+    env = harness.environment | {"HARNESS_PERL": str(perl), "HARNESS_VERBOSE": "1", "PERL_CORE": "0"}
+    done = subprocess.run(["perl", "-I../lib", "-MTest::Harness", "-e", "runtests(@ARGV)", *tests], env=env,
+                          cwd=folder / "t", stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE_S)
+    text = done.stdout.decode(errors="replace")
+    found, name = [], ""
+    for file, result, plan in TAP.findall(text):
+        name = file or name
+        found.append(f"{name} {result or plan}")
+    return found, done.returncode, done.stdout
+
+
+@pytest.mark.skipif(not SUITES, reason="one of `make suites`: it takes minutes")
+@pytest.mark.parametrize("part", PERL_TESTS)
+def test_each_test_ends_as_without_us_in_perl(part, harness, tally, perl_core):  # noqa: F811
+    tests = sorted(str(path.relative_to(perl_core / "t")) for path in (perl_core / "t" / part).glob("*.t"))
+    bare, bare_status, text = perl_results(harness, perl_core, tests, None)
+    under, status, _ = perl_results(harness, perl_core, tests, "preload")
+    differ = set(bare) ^ set(under)
+    assert sorted(differ) == [], "only with, or only without the hook"
+    assert (len(under), status) == (len(bare), bare_status)
+    assert harness.has_counted("preload", True)
+    assert len(bare) > 10 * len(tests) > 0
+    tally.programs.add(f"perl t/{part}")
+    tally.runs += 1
+    tally.tests += sum("ok" in line for line in bare)
+    tally.bytes += len(text)
