@@ -20,9 +20,9 @@ from harness import ROOT, SUITES, compare, harness, need, tally  # noqa: F401
 PYTHON = "/usr/bin/python3"
 DEADLINE_S = 900
 
-SHORT = ("test_print test_fileio test_pty test_popen test_posix test_json test_traceback test_code "
-         "test_cmd test_pdb test_runpy test_syslog test_atexit test_file").split()
-LONG = ("test_subprocess test_io test_os test_signal test_threading test_cmd_line test_sys test_unittest "
+SHORT = ("test_print test_fileio test_pty test_popen test_posix test_traceback test_code "
+         "test_cmd test_runpy test_syslog test_atexit test_file").split()
+LONG = ("test_json test_pdb test_subprocess test_io test_os test_signal test_threading test_cmd_line test_sys test_unittest "
         "test_logging test_re test_fork1 test_select test_builtin test_warnings test_faulthandler "
         "test_dict test_float test_list test_exceptions test_argparse test_csv test_struct test_zlib "
         "test_gzip test_tarfile test_tempfile test_shutil test_pathlib test_hashlib test_ctypes "
