@@ -102,8 +102,8 @@ static struct lf_slot *slot_of_site(struct lf_linked *linked, const struct lf_si
 }
 
 /* Threads that come here at once find the same slot, or two slots of one entry: either will do, also one
- * field of each.  Release pairs with the acquire in known_slot(): who sees the slot of another thread sees
- * what is in it. */
+ * field of each, till the flags change (is_of()).  Release pairs with the acquire in known_slot(): who
+ * sees the slot of another thread sees what is in it. */
 static void remember(struct lf_site_of_call *site, const struct lf_linked *linked,
                      struct lf_slot *slot)
 {
@@ -132,6 +132,14 @@ static struct lf_slot *known_slot(const struct lf_site_of_call *site,
 	return (struct lf_slot *)(void *)__atomic_load_n(&site->passed, __ATOMIC_ACQUIRE);
 }
 
+/* Not so where two threads remembered half of it each: a verdict that is not the slot's is never brought up
+ * to date, and each call would come the long way. */
+static bool is_of(const struct lf_site_of_call *site, const struct lf_slot *slot)
+{
+	return __atomic_load_n(&site->verdict, __ATOMIC_RELAXED) ==
+	       (const uint32_t *)(const void *)&slot->verdict;
+}
+
 /* What a fold left out before the call that this thread is about to print. */
 static __thread struct lf_untold untold;
 
@@ -152,11 +160,10 @@ static __attribute__((noinline)) int judge_site(struct lf_site_of_call *site)
 	if (!linked)
 		return 1;
 	slot = known_slot(site, linked);
-	if (!slot) {
+	if (!slot)
 		slot = slot_of_site(linked, site);
-		if (slot)
-			remember(site, linked, slot);
-	}
+	if (slot && !(known_slot(site, linked) == slot && is_of(site, slot)))
+		remember(site, linked, slot);
 	if (!judge(linked, slot, &verdict))
 		return 0;
 	if (verdict.repeats && site->kind != LF_SITE_FOREIGN)

@@ -62,6 +62,20 @@ static void begin_with(const char *run_dir, char **argv)
 	abort();
 }
 
+/* As two threads leave a site that each made an entry of: half of it belongs to another slot. */
+static int mixed(void)
+{
+	static const uint32_t another = 1;
+	static struct lf_site_of_call site = {
+		NULL, NULL, NULL, NULL, NULL, "LOG", "mixed", __func__, __FILE__, __LINE__, 2
+	};
+
+	take(lf_site_passes(&site));
+	site.verdict = &another;
+	take(lf_site_passes(&site));
+	return expect("a verdict of another slot is kept", site.verdict == &another, 0);
+}
+
 static void change_rules(void)
 {
 	while (atomic_load(&working)) {
@@ -94,6 +108,7 @@ int main(int argc, char **argv)
 		(void)pthread_join(threads[i], NULL);
 	for (int outcome = LF_MUTED; outcome < LF_OUTCOME_COUNT; outcome++)
 		kept += host_total((enum lf_outcome)outcome);
+	bad += mixed();
 	bad += expect("printed", host_total(LF_PASSED), atomic_load(&printed));
 	bad += expect("left out", kept, atomic_load(&left_out));
 	bad += expect("any was left out", kept > 0, 1);
