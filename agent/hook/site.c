@@ -65,7 +65,8 @@ uint64_t lf_site_find(const struct lf_site_cache *cache, const void *ret, uint64
 
 /* The cell with that key: the one that has it, or a free one that is given it.  NULL where neither is
  * near. */
-static struct lf_site *cell_for(struct lf_sites *sites, uintptr_t ret, uint64_t text, uint64_t len)
+static struct lf_site *cell_for(const struct lf_site_cache *cache, struct lf_sites *sites, uintptr_t ret,
+                                uint64_t text, uint64_t len)
 {
 	uint32_t at = lf_site_start(ret, text, sites->mask);
 
@@ -76,6 +77,10 @@ static struct lf_site *cell_for(struct lf_sites *sites, uintptr_t ret, uint64_t 
 		if (atomic_compare_exchange_strong_explicit(&cell->ret, &found, CLAIMED,
 		                                            memory_order_acquire,
 		                                            memory_order_acquire)) {
+			/* In a table that was replaced, and emptied since, the cell may have had
+			 * another key, which somebody has just found there: it gets no new one. */
+			if (atomic_load(&cache->sites) != sites)
+				return NULL;
 			cell->text = text;
 			cell->len = len;
 			/* Release pairs with the acquire in lf_site_match(). */
@@ -127,9 +132,9 @@ void lf_site_add(struct lf_site_cache *cache, const void *ret, uint64_t text, ui
 		return;
 	if (used > cells_of(table) / 4 * 3)
 		table = replace(cache, table);
-	cell = cell_for(table, (uintptr_t)ret, text, len);
+	cell = cell_for(cache, table, (uintptr_t)ret, text, len);
 	if (!cell)
-		cell = cell_for(replace(cache, table), (uintptr_t)ret, text, len);
+		cell = cell_for(cache, replace(cache, table), (uintptr_t)ret, text, len);
 	if (!cell)
 		return;
 	/* The caller is in a call of that code, which goes when it has returned at the earliest.  A
