@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from harness import SUITES, compare, harness, need, tally  # noqa: F401
+from harness import FILES, SUITES, compare, harness, need, tally  # noqa: F401
 
 PY = "/usr/bin/python3"
 
@@ -158,12 +158,11 @@ def test_nothing_differs_of(name, compare):  # noqa: F811
 
 @pytest.mark.skipif(not SUITES, reason="one of `make suites`: these start slowly, and are not installed everywhere")
 @pytest.mark.parametrize("name", LONGER)
-def test_where_it_is_installed_nothing_differs_of(name, compare, tally):  # noqa: F811
+def test_where_it_is_installed_nothing_differs_of(name, compare, tally, harness):  # noqa: F811
     program = LONGER[name][0] if LONGER[name][0] != "sh" else name
-    if not shutil.which(program):
+    if not shutil.which(program, path=harness.environment["PATH"]):
         tally.absent.add(program)
         pytest.skip(f"{program} is not installed")
     hello = (b'class Hello { public static void main(String[] a) { for (int i = 0; i < 300; i++) '
              b'System.out.println("row " + i); System.err.print("e"); throw new RuntimeException("bad"); } }')
-    from harness import FILES
     compare(*LONGER[name], files=FILES | {"Hello.java": hello})
