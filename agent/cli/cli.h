@@ -63,7 +63,7 @@ __attribute__((format(printf, 1, 2))) void lf_complain(const char *format, ...);
 /* The same when nothing is held up by it any more: waits for a full stderr that is non-blocking. */
 __attribute__((format(printf, 1, 2))) void lf_announce(const char *format, ...);
 
-/* A reporter that complains. */
+/* A reporter that complains, and keeps silent where stderr is full: who reports must not be held up. */
 extern const struct lf_reporter lf_complainer;
 
 /* The row, or NULL. */

@@ -1,5 +1,7 @@
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,7 +9,10 @@
 #include "agent/cli/cli.h"
 #include "agent/cli/output.h"
 
-enum { SENTENCE_MAX = 2048 };
+enum {
+	SENTENCE_MAX = 2048, /* a pipe that has room at all has it for one */
+	PATIENCE_MS = 250,
+};
 
 static size_t compose(char line[SENTENCE_MAX], const char *format, va_list args)
 {
@@ -59,10 +64,22 @@ void lf_announce(const char *format, ...)
 	(void)fclose(out);
 }
 
+/* A terminal that was stopped, a pipe that nobody reads: waited for once, not with each sentence. */
+static bool has_room(void)
+{
+	static atomic_bool full;
+	struct pollfd out = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	full = poll(&out, 1, full ? 0 : PATIENCE_MS) == 0;
+	return !full;
+}
+
+/* From an agent, which has to go on: nobody would be drained, answered or waited for. */
 static void pass_on(void *arg, const char *sentence)
 {
 	(void)arg;
-	lf_complain("%s", sentence);
+	if (has_room())
+		lf_complain("%s", sentence);
 }
 
 const struct lf_reporter lf_complainer = { .say = pass_on };

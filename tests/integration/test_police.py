@@ -5,6 +5,7 @@ else the end of one is waited for.
 """
 
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -12,7 +13,7 @@ import subprocess
 import pytest
 from conftest import DEADLINE_S, wait_until
 from fleet import in_mongo, in_redis
-from test_mute import CHATTER, command, slow, the_entry  # noqa: F401  slow is a fixture
+from test_mute import CHATTER, Slow, command, slow, the_entry  # noqa: F401  slow is a fixture
 
 OUTCOMES = ("Passed", "Muted", "Sampled", "Limited", "Folded")
 
@@ -181,6 +182,35 @@ class TestTold:
         assert re.fullmatch(r"logfold: muted: [0-9a-f]{10}…  chatter number %ld: 3 calls since \d\d:\d\d:\d\d\n"
                             r"logfold: muted no more: [0-9a-f]{10}…  chatter number %ld: 3 calls in all since "
                             r"\d\d:\d\d:\d\d\nlogfold: 3 calls were muted in 1 message\n", errors.read_text())
+
+    def test_a_run_whose_stderr_nobody_reads_still_counts_and_obeys(self, logfold, build, tmp_path, wait_for):
+        progress, output = tmp_path / "progress", tmp_path / "output"
+        reader, writer = os.pipe()
+        with output.open("wb") as out:
+            job = logfold.start("run", "--summary", "none", "--", build / "progs" / "chatter", "slow", progress,
+                                stdin=subprocess.PIPE, stdout=out, stderr=writer)
+        chatter = Slow(job, output, progress, wait_for)
+        os.set_blocking(writer, False)
+        with pytest.raises(BlockingIOError):
+            while True:
+                os.write(writer, b".")
+        os.set_blocking(writer, True)
+        os.close(writer)
+        chatter.print(1)
+        command(logfold, "mute", CHATTER)
+        chatter.print(2)
+
+        def counted():
+            with sqlite3.connect(logfold.store, timeout=DEADLINE_S) as store:
+                return store.execute("SELECT countMuted FROM entries").fetchone()[0]
+
+        wait_for(lambda: counted() == 2, "the agent has met what it has to tell")
+        command(logfold, "unmute", CHATTER)
+        chatter.print(2)
+        wait_for(lambda: the_entry(logfold, "chatter")["countTotal"] == 5, "the agent goes on")
+        assert chatter.printed() == [0, 3, 4]
+        os.close(reader)  # for what is told at the end is waited
+        assert chatter.end() == 0
 
     def test_a_daemon_tells_when_it_begins_while_it_lasts_and_at_its_end(self, agent, build, tmp_path):
         one = agent(agent={"announce_interval_s": 1, "drain_interval_ms": 50})
