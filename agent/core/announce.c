@@ -338,6 +338,9 @@ static void tell_beyond(struct lf_announcer *announcer)
 
 static void tell_what_goes_on(struct lf_announcer *announcer)
 {
+	/* The wall clock may have been set back: nobody waits longer than he was told to. */
+	if (announcer->next_ms > announcer->looked_ms + announcer->interval_ms)
+		announcer->next_ms = announcer->looked_ms + announcer->interval_ms;
 	if (!announcer->interval_ms || announcer->looked_ms < announcer->next_ms)
 		return;
 	tell_all(announcer, GOES_ON, goes_on);

@@ -148,6 +148,19 @@ Test(announce, without_an_interval_only_beginning_and_end_are_told)
 	expect(said, "muted until now: " NAME "4 calls in all since 1970-01-01 12:00:00\n");
 }
 
+Test(announce, a_clock_that_is_set_back_silences_nobody_for_longer_than_the_interval)
+{
+	rule(1, lf_rule_make(LF_RULE_MUTE, 0, 0));
+	add(0, LF_MUTED, 2);
+	expect(look(1), "muted: " NAME "2 calls since 12:00:00\n");
+	now_s -= 3600;
+	add(0, LF_MUTED, 3);
+	expect(look(0), "");
+	add(0, LF_MUTED, 4);
+	(void)look(60);
+	cr_assert_not_null(strstr(said, NAME "7 calls since"), "%s", said);
+}
+
 static unsigned lines(void)
 {
 	unsigned count = 0;
