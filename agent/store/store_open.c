@@ -190,18 +190,17 @@ static int create_schema(struct lf_store *store, struct lf_error *err)
 
 static int migrate_schema(struct lf_store *store, struct lf_error *err)
 {
-	int64_t application, version = 0, tables;
 	int rc = lf_store_do(store, LF_SQL_BEGIN, err);
 
 	if (rc < 0)
 		return rc;
-	/* Another program may have been faster. */
-	rc = read_schema(store, &application, &version, &tables, err);
-	if (rc == 0 && version < 2)
+	/* Another program may have been faster, and be newer. */
+	rc = check_schema(store, err);
+	if (rc >= 0 && store->schema < 2)
 		rc = execute(store, lf_store_migrate_1_sql, err);
-	if (rc == 0 && version < LF_STORE_SCHEMA)
+	if (rc >= 0 && store->schema < LF_STORE_SCHEMA)
 		rc = execute(store, lf_store_migrate_2_sql, err);
-	if (rc == 0)
+	if (rc >= 0)
 		rc = lf_store_do(store, LF_SQL_COMMIT, err);
 	if (rc < 0)
 		lf_store_rollback(store);

@@ -288,6 +288,24 @@ class TestLost:
         assert listed(logfold) == (2, "")
 
 
+    def test_a_newer_logfold_that_is_faster_is_left_its_store(self, logfold):
+        """Both find an old one; the newer holds the lock first.  A test of time: too early shows nothing."""
+        logfold("run", "--summary", "none", "--", "echo", "a line")
+        with contextlib.closing(sqlite3.connect(logfold.store, isolation_level=None)) as connection:
+            connection.executescript("DROP INDEX entriesSite; DROP TABLE sites; DROP INDEX entriesRuled;"
+                                     "ALTER TABLE entries DROP COLUMN site; PRAGMA user_version = 2")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("PRAGMA user_version = 99")
+            job = logfold.start("run", "--summary", "none", "--", "echo", "a line", stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                job.wait(timeout=0.5)
+            connection.execute("COMMIT")
+        assert job.wait(timeout=DEADLINE_S) == 0
+        assert re.search(r"newer logfold .*\n.*its counts wait in", job.stderr.read())
+        assert select(logfold.store, "SELECT sum(countTotal) FROM entries") == [(1,)]
+
+
 class TestReadByOthers:
     """With nothing but SQLite."""
 
