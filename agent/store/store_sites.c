@@ -82,10 +82,11 @@ int lf_store_find_site(struct lf_store *store, const char *namespace, const char
 	site->id = 0;
 	*out = (struct lf_source){ { NULL, 0 }, 0 };
 	rc = look_up(store, site, out, err);
-	if (rc == 0)
-		rc = lacks_source(store, namespace, hash, err) - 1;
 	if (rc != 0)
-		return rc < -1 ? rc : 0;
+		return rc < 0 ? rc : 0;
+	rc = lacks_source(store, namespace, hash, err);
+	if (rc <= 0)
+		return rc;
 	statement = for_site(store, LF_SQL_ADD_SITE, site);
 	rc = statement ? lf_store_run(store, statement, err) : lf_store_fail(store, err, "used");
 	if (rc == 0)

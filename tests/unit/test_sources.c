@@ -247,6 +247,19 @@ Test(sources, more_entries_of_one_place_than_one_step_takes_wait_for_the_next)
 	expect_stored("SELECT count(sourceFile) || ' ' || (SELECT tried FROM sites) FROM entries", "1500 1");
 }
 
+Test(sources, a_store_that_cannot_say_what_an_entry_lacks_is_damaged)
+{
+	struct lf_site site = { 0, 7, "/bin/p", "aa", 16 };
+	struct lf_source found;
+
+	count_passed(store, "a", 1);
+	other_program(stored_at(), "DROP INDEX entriesSite; ALTER TABLE entries RENAME COLUMN sourceFile TO gone");
+	cr_assert_eq(lf_store_begin(store, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_store_find_site(store, "shop", hash_of("a"), &site, &found, &why), -EBADMSG,
+	             "%s", why.text);
+	lf_store_rollback(store);
+}
+
 /* ---- A store of before ---- */
 
 static void make_it_old(void)
