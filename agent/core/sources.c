@@ -26,6 +26,7 @@ struct lf_sources {
 	int64_t after_uid; /* whose turn it was; -1: nobody's yet */
 	unsigned left;     /* modules until the next look */
 	bool unable;       /* logfold-locate is not there, and that was told */
+	bool hindered;     /* it could not be started the last time, and that was told */
 };
 
 int lf_sources_new(struct lf_sources **out, const struct lf_reporter *reporter, struct lf_error *err)
@@ -77,6 +78,20 @@ static int ask(struct question *question, struct lf_error *err)
 	return lf_locate_start(&question->locate, &asked, err);
 }
 
+/* What is not installed will not be there at the next look either; processes and files to be had may. */
+static void note_asked(struct lf_sources *sources, int rc, const struct lf_error *err)
+{
+	bool told = sources->hindered;
+
+	sources->unable = rc == -ENOENT || rc == -EINVAL;
+	sources->hindered = rc < 0;
+	if (rc == 0)
+		return;
+	sources->left = 0;
+	if (!told)
+		lf_say(&sources->reporter, "%s", err->text);
+}
+
 /* The store may be held by somebody: then there is another look. */
 static void ask_next(struct lf_sources *sources, struct lf_store *store)
 {
@@ -87,11 +102,9 @@ static void ask_next(struct lf_sources *sources, struct lf_store *store)
 		return;
 	sources->left--;
 	question->count = 0;
-	if (lf_store_next_sites(store, &sources->after_uid, LF_LOCATE_ADDRESSES, add, question, &err) <= 0 ||
-	    question->count == 0 || ask(question, &err) == 0)
-		return;
-	sources->unable = true;
-	lf_say(&sources->reporter, "%s", err.text);
+	if (lf_store_next_sites(store, &sources->after_uid, LF_LOCATE_ADDRESSES, add, question, &err) > 0 &&
+	    question->count > 0)
+		note_asked(sources, ask(question, &err), &err);
 }
 
 void lf_sources_look(struct lf_sources *sources, struct lf_store *store)

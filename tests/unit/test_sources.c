@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "hashing/module.h"
@@ -313,6 +314,39 @@ Test(sources, a_loaded_module_knows_its_path_and_its_build_id)
 }
 
 /* ---- The whole way ---- */
+
+static unsigned complaints;
+
+static void complain(void *arg, const char *sentence)
+{
+	(void)arg;
+	(void)sentence;
+	complaints++;
+}
+
+Test(sources, who_cannot_ask_for_want_of_files_asks_again_and_tells_it_once)
+{
+	const struct lf_reporter reporter = { complain, NULL };
+	struct lf_sources *sources;
+	struct rlimit before, none;
+
+	(void)add("one", ID " /nowhere", 1);
+	drain();
+	cr_assert_eq(lf_sources_new(&sources, &reporter, &why), 0, "%s", why.text);
+	cr_assert_eq(lf_store_next_sites(store, &(int64_t){ -1 }, 1, take, (char[256]){ "" }, &why), 1);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 3;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (unsigned i = 0; i < 3; i++)
+		lf_sources_look(sources, store);
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	cr_assert_eq(complaints, 1);
+	expect_stored("SELECT group_concat(tried) FROM sites", "0");
+	(void)lf_sources_finish(sources, store, 30000);
+	expect_stored("SELECT group_concat(tried) FROM sites", "1");
+	lf_sources_free(sources);
+}
 
 Test(sources, the_line_of_a_function_of_this_very_program_is_found)
 {
