@@ -65,6 +65,7 @@ static int lose_store(struct lf_agent *agent, struct lf_error *err)
 		rc = lf_store_carry_tally(keep, agent->store, err);
 	if (rc < 0)
 		return rc;
+	lf_sources_forget(agent->sources);
 	lf_store_abandon(agent->store);
 	agent->store = keep;
 	agent->store_lost = true;

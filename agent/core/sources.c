@@ -194,9 +194,14 @@ bool lf_sources_finish(struct lf_sources *sources, struct lf_store *store, int t
 		changed |= take_answer(sources, store);
 		ask_next(sources, store);
 	}
-	lf_locate_end(question->locate);
-	question->locate = NULL;
+	lf_sources_forget(sources);
 	return changed;
+}
+
+void lf_sources_forget(struct lf_sources *sources)
+{
+	lf_locate_end(sources->question.locate);
+	sources->question.locate = NULL;
 }
 
 /* ---- One entry ---- */

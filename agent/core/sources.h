@@ -8,7 +8,7 @@
  * Nobody waits for it: the question is asked between two polls, the answer is polled for.  Users take
  * turns, so that one with files that take the whole time keeps up nobody but himself.
  *
- * One thread; the store is the caller's, and may be another one from call to call.
+ * One thread; the store is the caller's.
  */
 #ifndef LOGFOLD_CORE_SOURCES_H
 #define LOGFOLD_CORE_SOURCES_H
@@ -37,6 +37,9 @@ bool lf_sources_go_on(struct lf_sources *sources, struct lf_store *store);
 /* Asks about all there is, and waits for it, until `timeout_ms` are over; what is not answered then is asked
  * about another time.  True: entries have changed. */
 bool lf_sources_finish(struct lf_sources *sources, struct lf_store *store, int timeout_ms);
+
+/* The next call comes with another store: what is being asked about is a place of the one before. */
+void lf_sources_forget(struct lf_sources *sources);
 
 /* For a reader: asks about this one entry, and waits.  The store stays as it is.  False: nothing is known. */
 bool lf_sources_find(struct lf_store *store, const struct lf_entry *entry, char *file, size_t size,

@@ -270,6 +270,38 @@ class TestHostile:
         pid = int((tmp_path / "pid").read_text())
         wait_until(lambda: not pathlib.Path(f"/proc/{pid}").exists(), "it is gone")
 
+    def test_an_answer_that_comes_for_another_store_is_nobodys(self, logfold, made, preloaded, tmp_path):
+        """The store is replaced while the helper is being asked, and its places are numbered anew."""
+        helper, go = tmp_path / "logfold-locate", tmp_path / "go"
+        helper.write_text(f"#!/bin/bash\n{{ read -d '' _; read -d '' _; read -d '' _; read -d '' module; }}\n"
+                          f"echo $module >>{tmp_path}/asked\n"
+                          f"until [ -e {go} ]; do sleep 0.02; done\n"
+                          "printf '5\\0%s\\0' $module\n")
+        helper.chmod(0o755)
+        agent = Agent(logfold.binary, tmp_path, logfold.environment({"LOGFOLD_MODULE_DIR": str(tmp_path)}))
+        agent.run_dir.mkdir(mode=0o700)
+        asked = tmp_path / "asked"
+        try:
+            agent.start()
+            preloaded(made / "pie", LOGFOLD_RUN_DIR=agent.run_dir)
+            wait_until(asked.exists, "it is asked about the first program")
+            for suffix in ("", "-wal", "-shm"):
+                pathlib.Path(f"{agent.store}{suffix}").unlink(missing_ok=True)
+            preloaded(made / "fixed", LOGFOLD_RUN_DIR=agent.run_dir)
+
+            def select(sql):
+                """None as long as the store is not there, or has no tables."""
+                with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(
+                        sqlite3.connect(f"file:{agent.store}?mode=ro", uri=True)) as connection:
+                    return connection.execute(sql).fetchone()[0]
+
+            wait_until(lambda: select("SELECT count(*) FROM sites"), "a new store")
+            go.touch()
+            wait_until(lambda: select("SELECT count(sourceFile) FROM entries"), "an answer is believed")
+            assert select("SELECT group_concat(DISTINCT sourceFile) FROM entries") == str(made / "fixed")
+        finally:
+            agent.end()
+
     def test_a_file_is_read_with_the_rights_of_who_named_it(self, made, locate):
         if os.getuid() != 0:
             return  # there are no other rights than the caller's
