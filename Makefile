@@ -158,15 +158,15 @@ check-libs:
 	if [ -n "$$missing" ]; then echo "make: missing:$$missing; 'make deps' installs what building needs" >&2; exit 1; fi
 
 # What a developer may compile against must compile alone; what anybody may, as strictly as anybody does.
-STRICT := -pedantic -Wall -Wextra -Wshadow -Werror -fsyntax-only -include include/logfold/logfold.h
+STRICT := -pedantic -Wall -Wextra -Wshadow -Wconversion -Werror -fsyntax-only -Iinclude -include include/logfold/logfold.h
 .PHONY: headers
 headers:
 	@for h in $(HEADERS); do \
 		$(CC) $(BASE) $(CFLAGS_mongo) -Werror -fsyntax-only -x c $$h || exit 1; \
 	done
 	@for off in "" -DLOGFOLD_OFF; do \
-		for cc in $(CC) $$(command -v clang); do $$cc -std=c99 $(STRICT) $$off -x c /dev/null || exit 1; done; \
-		for cxx in $(CXX) $$(command -v clang++); do $$cxx -std=c++17 $(STRICT) $$off -x c++ /dev/null || exit 1; done; \
+		for cc in $(CC) $$(command -v clang); do $$cc -std=c99 $(STRICT) $$off -x c tests/linked/macros.c || exit 1; done; \
+		for cxx in $(CXX) $$(command -v clang++); do $$cxx -std=c++17 $(STRICT) $$off -x c++ tests/linked/macros.c || exit 1; done; \
 	done
 
 # One Criterion program for all units; in the sanitized build the same code under the sanitizers.
