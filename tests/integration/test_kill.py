@@ -58,6 +58,12 @@ class Chatter:
         os.close(self.pidfd)
 
 
+def name_of(pid):
+    """`logfold` has other children, too."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+
+
 @pytest.fixture
 def chatter(logfold, build, preload, tmp_path, wait_for):
     """chatter(HOW, [COUNT], agent=…): (the process to wait for, the Chatter).  `agent` runs it under
@@ -71,7 +77,9 @@ def chatter(logfold, build, preload, tmp_path, wait_for):
             job = logfold.start("run", "--summary", "none", "--", *command,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
             children = pathlib.Path(f"/proc/{job.pid}/task/{job.pid}/children")
-            pid = int(wait_for(children.read_text, "the command is started"))
+            pid = int(wait_for(lambda: [child for child in children.read_text().split()
+                                        if name_of(child) == "chatter"],
+                               "the command is started")[0])
         else:
             env = logfold.environment({"LD_PRELOAD": preload} if hooked else {})
             job = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -624,7 +624,7 @@ def test_an_answer_without_end_costs_no_memory_without_end(sinks):
         other = threading.Thread(target=answer)
         other.start()
         sink = sinks(uri=f"redis://127.0.0.1:{port}", ttl_s=60)
-        one_sentence(sink.hello(timeout=20000), "rejected", str(port), "MiB")
+        one_sentence(sink.hello(timeout=120000), "rejected", str(port), "MiB")
         other.join()
         assert len(sent) < 200
 
