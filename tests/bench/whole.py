@@ -7,6 +7,7 @@ Each row says how much was printed, and what that comes to for a line: a program
 pays for each line, one that works for its lines does not notice.
 """
 import os
+import pathlib
 import shutil
 import socket
 import statistics
@@ -17,7 +18,7 @@ import time
 
 from rows import at_most, without_budget
 
-PAIRS = 7
+PAIRS = 5
 LEAST_S = 2.3        # what a run is made to take: 2 s even when the machine has more time than now
 START_S = 20
 FILES, FUNCTIONS = 12, 40
@@ -101,16 +102,16 @@ def compile_project(bench, times):
     return ["make", "-B", "-j2", "-C", folder, f"TIMES={times}"]
 
 
-# Name → the command for a count, a count to begin with, pairs, and whether the budget is for it.
+# Name → the command for a count, a count to begin with, and whether the budget is for it.
 PROGRAMS = {
-    "C, a printf each 6 µs": (lambda bench, n: [bench.host, "report", n], 20000, PAIRS, True),
-    "python3, logging": (python(PYTHON_ORDERS, "logged"), 20000, PAIRS, True),
-    "python3, print": (python(PYTHON_ORDERS, "printed"), 20000, PAIRS, True),
-    "python3, computes": (python(PYTHON_COMPUTES), 100, 5, True),
-    "perl, a report": (script("perl", "-e", PERL_REPORT), 20000, PAIRS, True),
-    "bash, a loop of echo": (script("bash", "-c", BASH_LOOP), 20000, PAIRS, True),
-    "make -j2, a C project": (compile_project, 1, 5, True),
-    "python3, a loop of print": (python(PRINT_LOOP), 100000, 5, False),
+    "C, a printf each 6 µs": (lambda bench, n: [bench.host, "report", n], 20000, True),
+    "python3, logging": (python(PYTHON_ORDERS, "logged"), 20000, True),
+    "python3, print": (python(PYTHON_ORDERS, "printed"), 20000, True),
+    "python3, computes": (python(PYTHON_COMPUTES), 100, True),
+    "perl, a report": (script("perl", "-e", PERL_REPORT), 20000, True),
+    "bash, a loop of echo": (script("bash", "-c", BASH_LOOP), 20000, True),
+    "make -j2, a C project": (compile_project, 1, True),
+    "python3, a loop of print": (python(PRINT_LOOP), 100000, False),
 }
 
 
@@ -138,10 +139,9 @@ def seconds(bench, command, env=None):
 
 def calibrated(first, time_of):
     """How many it takes for a run of 2 s."""
-    count = first
-    for _ in range(2):
-        count = max(count, int(count * LEAST_S / time_of(count) + 0.999))
-    return count
+    while (took := time_of(first)) < LEAST_S / 8:
+        first *= 4
+    return max(first, int(first * LEAST_S / took + 0.999))
 
 
 def lines_of(bench, command):
@@ -166,12 +166,12 @@ def row(name, found, lines, has_budget=True):
 
 def whole_programs(bench):
     rows = []
-    for name, (command_for, first, count, has_budget) in PROGRAMS.items():
+    for name, (command_for, first, has_budget) in PROGRAMS.items():
         print(f"bench: … {name}", file=sys.stderr, flush=True)
         command = command_for(bench, calibrated(
             first, lambda n: seconds(bench, command_for(bench, n))[0]))
         env = bench.bare | {"LOGFOLD_RUN_DIR": bench.new_run_dir()}
-        found = pairs(count, lambda: seconds(bench, command),
+        found = pairs(PAIRS, lambda: seconds(bench, command),
                       lambda: seconds(bench, [*bench.under(), *command], env))
         rows.append(row(name, found, lines_of(bench, command), has_budget))
     return rows
@@ -216,10 +216,12 @@ class Server:
     def processor_s(self):
         """Of the server itself, which is the child where `logfold run` stands before it."""
         pid = self._process.pid
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
-            pid = (children.read().split() or [pid])[0]
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-            fields = stat.read().rpartition(")")[2].split()
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for one in (*children, pid):
+            name, _, fields = pathlib.Path(f"/proc/{one}/stat").read_text().rpartition(")")
+            if name.endswith("(redis-server"):
+                break
+        fields = fields.split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
