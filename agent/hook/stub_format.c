@@ -147,6 +147,13 @@ static int print_carried(struct lf_process *process, const struct call *call)
 	return len;
 }
 
+/* Printed or left out, the call's newline is behind what was open. */
+static void end_open_line(struct lf_process *process, const struct call *call)
+{
+	if (lf_lines_any_open(process) && strchr(call->format, '\n'))
+		lf_lines_newline(process, stream_of(call));
+}
+
 static int leave_out(struct lf_process *process, const struct call *call, struct lf_slot *slot,
                      enum lf_outcome outcome)
 {
@@ -158,6 +165,7 @@ static int leave_out(struct lf_process *process, const struct call *call, struct
 			return len;
 	}
 	lf_message_count(process, slot, outcome);
+	end_open_line(process, call);
 	if (!ends_line(call->format))
 		lf_lines_leave_open(process, stream_of(call), outcome);
 	else if (outcome == LF_MUTED && slot->fixed_len && call->file)
@@ -176,8 +184,7 @@ static int print_message(struct lf_process *process, const struct call *call,
 	len = print_call(call);
 	if (len >= 0) {
 		lf_message_count(process, slot, LF_PASSED);
-		if (lf_lines_any_open(process) && strchr(call->format, '\n'))
-			lf_lines_newline(process, stream_of(call));
+		end_open_line(process, call);
 		if (!ends_line(call->format))
 			lf_lines_leave_open(process, stream_of(call), LF_PASSED);
 	}

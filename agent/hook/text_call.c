@@ -78,6 +78,14 @@ static void remember_remainder(struct lf_process *process, const struct lf_text_
 	                         memory_order_relaxed);
 }
 
+/* Printed or left out, the call's newline is behind what was open. */
+static void end_open_line(struct lf_process *process, const struct lf_text_call *call)
+{
+	if (lf_lines_any_open(process) &&
+	    (call->newline || memchr(call->text.data, '\n', call->text.len)))
+		lf_lines_newline(process, stream_of(call));
+}
+
 static void print_constant(struct lf_process *process, struct lf_text_call *call,
                            struct lf_slot *slot)
 {
@@ -88,6 +96,7 @@ static void print_constant(struct lf_process *process, struct lf_text_call *call
 	if (outcome != LF_PASSED) {
 		call->pretend(call, (ssize_t)bytes);
 		lf_message_count(process, slot, outcome);
+		end_open_line(process, call);
 		if (!ends_line(call))
 			lf_lines_leave_open(process, stream_of(call), outcome);
 		else if (outcome == LF_MUTED && call->file && !call->site_len)
@@ -98,9 +107,7 @@ static void print_constant(struct lf_process *process, struct lf_text_call *call
 	taken = call->print(call);
 	if (taken == (ssize_t)bytes) {
 		lf_message_count(process, slot, LF_PASSED);
-		if (lf_lines_any_open(process) &&
-		    (call->newline || memchr(call->text.data, '\n', call->text.len)))
-			lf_lines_newline(process, stream_of(call));
+		end_open_line(process, call);
 		if (!ends_line(call))
 			lf_lines_leave_open(process, stream_of(call), LF_PASSED);
 	} else if (taken > 0) {

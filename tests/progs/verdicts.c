@@ -75,21 +75,45 @@ static void redirect(void)
 	(void)close(console);
 	(void)close(file);
 	RESULT(say());
-	/* Of a line that has begun to be printed. */
+}
+
+/* Two texts, and two calls, out of one place each. */
+static __attribute__((noinline)) int say_either(const char *text)
+{
+	volatile int said = fputs(text, stdout);
+
+	return said;
+}
+
+static __attribute__((noinline)) int say_by(int (*call)(const char *))
+{
+	volatile int said = call("said by somebody\n");
+
+	return said;
+}
+
+static void go_on_with_a_line(void)
+{
 	(void)fflush(stdout);
 	RESULT(printf("begun: "));
 	RESULT(say());
+	RESULT(fputc('\n', stdout));
 }
 
 static void change_streams(void)
 {
 	char *memory = NULL;
 	size_t size = 0;
-	FILE *usual = stdout;
+	FILE *usual = stdout, *file;
 
 	RESULT(say_to(stdout));
 	RESULT(say_to(stdout));
 	RESULT(say_to(unwritable));
+	file = fdopen(memfd_create("file", 0), "w");
+	(void)fputs("so that it has an orientation\n", file);
+	RESULT(say_to(file));
+	RESULT(ftell(file));
+	(void)fclose(file);
 	stdout = open_memstream(&memory, &size);
 	RESULT(say());
 	RESULT(say_to(stdout));
@@ -142,13 +166,19 @@ static void calls(int number)
 	RESULT(with_check() == SIGABRT);
 	redirect();
 	change_streams();
+	for (int i = 0; i < 6; i++) {
+		RESULT(say_either(i % 3 ? "the one\n" : "the other\n"));
+		RESULT(say_by(i % 3 ? puts : (int (*)(const char *))printf));
+	}
+	go_on_with_a_line();
 }
 
 int main(int argc, char **argv)
 {
-	unwritable = fdopen(dup(1), "r");
+	unwritable = fdopen(1, "r");
 	if (argc != 2 || !unwritable)
 		return 64;
+	(void)fwide(unwritable, -1);
 	errno = 7;
 	for (int i = 0; i < atoi(argv[1]); i++)
 		calls(i);
