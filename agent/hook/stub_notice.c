@@ -273,16 +273,37 @@ static void mark(FILE *file)
 	}
 
 /* Another module may come to lie where this one was. */
+static void forget_sites(struct lf_process *process)
+{
+	lf_sites_unload_begin(&process->cache);
+	lf_quiet_forget();
+}
+
+static struct lf_process *begin_unloading(void)
+{
+	struct lf_process *process = known_process();
+
+	if (process)
+		forget_sites(process);
+	return process;
+}
+
+/* What the module printed as it went may have made the process's state, or a child's: that did not know. */
+static void end_unloading(const struct lf_process *begun)
+{
+	struct lf_process *process = known_process();
+
+	if (process && process != begun)
+		forget_sites(process);
+	if (process)
+		lf_sites_unload_end(&process->cache);
+}
+
 #define LF_UNLOADING(call) \
-	struct lf_process *process = known_process(); \
+	const struct lf_process *process = begin_unloading(); \
 \
-	if (process) { \
-		lf_sites_unload_begin(&process->cache); \
-		lf_quiet_forget(); \
-	} \
 	call; \
-	if (process) \
-		lf_sites_unload_end(&process->cache)
+	end_unloading(process)
 
 #define LF_STUB_dlclose(symbol) \
 	LF_EXPORT int symbol(void *module); \

@@ -110,3 +110,48 @@ def test_what_lies_where_a_muted_library_was_is_printed(logfold, build, librarie
         assert lines == [line for line in after.splitlines() if line.startswith(word)], word
     assert "alpha" not in after
     assert sum(e["countMuted"] for e in logfold.entries()) == before.count("alpha")
+
+
+# The destructor's line is the first that the process prints; without the compiler's start files, dlclose alone
+# tells that the library goes.
+LEAVING = r"""
+#include <stdio.h>
+#define PASTE(a, b) a##b
+#define NAMED(a, b) PASTE(a, b)
+void NAMED(say_, WHO)(void)
+{
+	puts(NAME " is here");
+	fflush(stdout);
+}
+__attribute__((destructor)) static void leave(void)
+{
+	NAMED(say_, WHO)();
+}
+"""
+
+OPENER = r"""
+#include <dlfcn.h>
+int main(int argc, char **argv)
+{
+	void *module = dlopen(argv[1], RTLD_NOW), *at = dlsym(module, "say_alpha");
+
+	dlclose(module);
+	module = dlopen(argv[2], RTLD_NOW);
+	if (!module || dlsym(module, "say_gamma") != at)
+		return 3;
+	((void (*)(void))at)();
+	return 0;
+}
+"""
+
+
+def test_a_library_whose_going_is_the_first_that_a_process_prints_leaves_nothing_behind(logfold, tmp_path):
+    for name in ("alpha", "gamma"):
+        gcc(tmp_path / f"{name}.so", LEAVING, "-nostartfiles", f"-DWHO={name}", f'-DNAME="{name}"')
+    subprocess.run(["gcc", "-O1", "-xc", "-", "-o", tmp_path / "opener"], input=OPENER, text=True,
+                   check=True, timeout=DEADLINE_S)
+    done = logfold("run", "--summary", "none", "--", tmp_path / "opener", tmp_path / "alpha.so",
+                   tmp_path / "gamma.so")
+    assert done.returncode == 0, done.stderr
+    assert {e["messageTemplate"]: e["countTotal"] for e in logfold.entries()} == {
+        "alpha is here": 1, "gamma is here": 2}
