@@ -11,6 +11,7 @@
 #include "agent/core/drain.h"
 #include "agent/core/publish.h"
 #include "agent/core/stamp.h"
+#include "agent/map/verdict.h"
 #include "hashing/clock.h"
 
 enum {
@@ -388,12 +389,17 @@ int lf_agent_serve(struct lf_agent *agent, int fd, int timeout_ms)
 void lf_agent_configure(struct lf_agent *agent, unsigned interval_ms,
                         const struct lf_flags_defaults *defaults)
 {
+	struct lf_flags_defaults given = *defaults;
 	struct lf_error err;
 
 	agent->interval_ms = interval_ms ? (int)interval_ms : LF_DRAIN_INTERVAL_MS;
+	/* Between the end of a fold's period and the time from which on a process leaves it to us, we look. */
+	given.fold_grace_ms = (uint32_t)agent->interval_ms + LF_FOLD_GRACE_MS / 2;
+	if (given.fold_grace_ms < LF_FOLD_GRACE_MS)
+		given.fold_grace_ms = LF_FOLD_GRACE_MS;
 	(void)snprintf(agent->namespace, sizeof(agent->namespace), "%s",
 	               defaults->namespace ? defaults->namespace : LF_NAMESPACE_DEFAULT);
-	if (lf_publish_defaults(agent->dir, defaults, &err) < 0)
+	if (lf_publish_defaults(agent->dir, &given, &err) < 0)
 		lf_agent_tell_once(agent, &agent->last_flags_trouble, err.text);
 }
 

@@ -5,7 +5,8 @@
  *     muted: 3f2a9c01b7…  user %s in: 1234 calls since 12:00:06
  *     muted no more: 3f2a9c01b7…  user %s in: 1302 calls in all since 12:00:05
  *
- * The repeats of a folded message that its process does not tell itself are told here, once:
+ * The repeats of a folded message that its process does not tell itself, as it printed nothing more on that
+ * stream for a while, are told here, once:
  *
  *     folded: 3f2a9c01b7…  user %s in … repeated 12 times in 30.0 s
  *

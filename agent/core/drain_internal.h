@@ -37,10 +37,12 @@ struct lf_drain_stranger {
 	char namespace[LF_NAMESPACE_MAX + 1];
 };
 
-/* Of the folds of a chunk's slots: the slots' words when they were told last. */
+/* Of the folds of a chunk's slots: the slots' words when they were told last, and as of the last look. */
 struct lf_drain_told {
 	uint32_t slots;
-	uint64_t *word;
+	struct lf_drain_fold {
+		uint64_t told, seen;
+	} *fold;
 };
 
 struct lf_drain_segment {

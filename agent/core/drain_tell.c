@@ -64,12 +64,13 @@ struct moment {
 /* What the flags table says of an entry's fold. */
 struct fold {
 	bool in_force;
-	uint64_t period_ms, due_ms; /* from when on it is not left to its process */
+	uint64_t period_ms, left_ms; /* so long it is left to its process */
+	uint64_t due_ms;
 };
 
 static struct fold fold_of(const struct moment *moment, const struct lf_id *id)
 {
-	static const struct fold unknown = { true, UINT64_MAX, UINT64_MAX };
+	static const struct fold unknown = { true, UINT64_MAX, UINT64_MAX, UINT64_MAX };
 	struct fold fold = { .in_force = false };
 	uint32_t generation;
 	uint64_t rule;
@@ -83,12 +84,13 @@ static struct fold fold_of(const struct moment *moment, const struct lf_id *id)
 		return fold;
 	fold.in_force = true;
 	fold.period_ms = lf_rule_period_ms(rule);
-	fold.due_ms = fold.period_ms + lf_fold_grace_ms(moment->flags) + LATE_MS;
+	fold.left_ms = fold.period_ms + lf_fold_grace_ms(moment->flags);
+	fold.due_ms = fold.left_ms + LATE_MS;
 	return fold;
 }
 
 /* Where it is kept how far a slot's fold was told; NULL without memory. */
-static uint64_t *told_of(struct lf_drain_segment *segment, uint32_t chunk, uint32_t index)
+static struct lf_drain_fold *kept_of(struct lf_drain_segment *segment, uint32_t chunk, uint32_t index)
 {
 	struct lf_drain_told *told;
 
@@ -104,15 +106,15 @@ static uint64_t *told_of(struct lf_drain_segment *segment, uint32_t chunk, uint3
 	told = &segment->told_folds[chunk];
 	if (index >= told->slots) {
 		uint32_t slots = lf_reader_counters(segment->reader)->chunk[chunk].slots;
-		uint64_t *more = realloc(told->word, slots * sizeof(*more));
+		struct lf_drain_fold *more = realloc(told->fold, slots * sizeof(*more));
 
 		if (!more)
 			return NULL;
 		memset(more + told->slots, 0, (slots - told->slots) * sizeof(*more));
-		told->word = more;
+		told->fold = more;
 		told->slots = slots;
 	}
-	return &told->word[index];
+	return &told->fold[index];
 }
 
 /* How many of the word's repeats were not told yet: it may have gone on since. */
@@ -136,32 +138,82 @@ static bool is_known(const struct moment *moment, const struct fold *fold, uint6
 	return fold->in_force && age_ms >= moment->known_ms && age_ms - moment->known_ms >= fold->due_ms;
 }
 
+/* The process has begun another period, or has another rule, and left the repeats of the one before to us: a
+ * call that comes between our time and our look. */
+static bool is_left_behind(const struct fold *fold, uint64_t seen, uint64_t word)
+{
+	if ((seen & 15) != LF_RULE_FOLD || !lf_policed_count(seen))
+		return false;
+	if ((word & 15) != LF_RULE_FOLD)
+		return true;
+	return seen >> LF_POLICED_SINCE_SHIFT != word >> LF_POLICED_SINCE_SHIFT &&
+	       lf_policed_age_ms(seen, word >> LF_POLICED_SINCE_SHIFT) >= fold->left_ms;
+}
+
+/* One fold of one slot. */
+struct place {
+	const struct lf_drain *drain;
+	struct lf_drain_segment *segment;
+	uint32_t chunk, index;
+	const struct lf_id *id;
+};
+
+static void tell(const struct place *place, const struct fold *fold, uint32_t repeats, uint64_t age_ms)
+{
+	struct lf_reader_entry room;
+
+	if (repeats == 0)
+		return;
+	if (fold->in_force && age_ms > fold->period_ms)
+		age_ms = fold->period_ms;
+	lf_announcer_fold(place->drain->options.announcer, place->id,
+	                  template_of(place->segment, place->chunk, place->index, &room), repeats,
+	                  age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX);
+}
+
+static void tell_due(const struct place *place, const struct moment *moment, const struct fold *fold,
+                     struct lf_drain_fold *kept)
+{
+	uint64_t word = kept->seen, age_ms = lf_policed_age_ms(word, moment->now_ms);
+	uint32_t repeats;
+
+	if ((word & 15) != LF_RULE_FOLD || !lf_policed_count(word) || kept->told == word ||
+	    !is_due(moment, fold, age_ms))
+		return;
+	repeats = untold(word, kept->told);
+	kept->told = word;
+	if (!is_known(moment, fold, age_ms))
+		tell(place, fold, repeats, age_ms);
+}
+
+static bool is_fold(const struct lf_drain_segment *segment, uint32_t chunk, uint32_t index)
+{
+	return (lf_reader_policed(segment->reader, chunk, index) & 15) == LF_RULE_FOLD ||
+	       (chunk < segment->told_chunks && index < segment->told_folds[chunk].slots &&
+	        segment->told_folds[chunk].fold[index].seen);
+}
+
 static void tell_fold(const struct lf_drain *drain, struct lf_drain_segment *segment,
                       const struct moment *moment, uint32_t chunk, uint32_t index)
 {
-	uint64_t word = lf_reader_policed(segment->reader, chunk, index);
-	const struct lf_id *id = lf_reader_id(segment->reader, chunk, index);
-	uint64_t *told, age_ms = lf_policed_age_ms(word, moment->now_ms);
-	struct lf_reader_entry room;
+	struct place place = { drain, segment, chunk, index, lf_reader_id(segment->reader, chunk, index) };
+	uint64_t seen, word = lf_reader_policed(segment->reader, chunk, index);
+	struct lf_drain_fold *kept;
 	struct fold fold;
-	uint32_t repeats;
 
-	if ((word & 15) != LF_RULE_FOLD || !lf_policed_count(word) || !id)
+	if (!place.id || !is_fold(segment, chunk, index))
 		return;
-	told = told_of(segment, chunk, index);
-	if (!told || *told == word)
+	kept = kept_of(segment, chunk, index);
+	if (!kept || (kept->seen == word && (kept->told == word || !lf_policed_count(word))))
 		return;
-	fold = fold_of(moment, id);
-	if (!is_due(moment, &fold, age_ms))
+	fold = fold_of(moment, place.id);
+	if (fold.left_ms == UINT64_MAX && !moment->last)
 		return;
-	repeats = untold(word, *told);
-	*told = word;
-	if (is_known(moment, &fold, age_ms))
-		return;
-	if (fold.in_force && age_ms > fold.period_ms)
-		age_ms = fold.period_ms;
-	lf_announcer_fold(drain->options.announcer, id, template_of(segment, chunk, index, &room), repeats,
-	                  age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX);
+	seen = kept->seen;
+	kept->seen = (word & 15) == LF_RULE_FOLD ? word : 0;
+	if (is_left_behind(&fold, seen, word))
+		tell(&place, &fold, untold(seen, kept->told), lf_policed_age_ms(seen, moment->now_ms));
+	tell_due(&place, moment, &fold, kept);
 }
 
 static bool any_fold(const struct lf_drain_segment *segment)
@@ -170,7 +222,7 @@ static bool any_fold(const struct lf_drain_segment *segment)
 
 	for (uint32_t c = 0; c < seen->chunks; c++)
 		for (uint32_t i = 0; i < seen->chunk[c].slots; i++)
-			if ((lf_reader_policed(segment->reader, c, i) & 15) == LF_RULE_FOLD)
+			if (is_fold(segment, c, i))
 				return true;
 	return false;
 }
@@ -201,7 +253,7 @@ void lf_drain_tell_folds(const struct lf_drain *drain, struct lf_drain_segment *
 void lf_drain_forget_folds(struct lf_drain_segment *segment)
 {
 	for (uint32_t c = 0; c < segment->told_chunks; c++)
-		free(segment->told_folds[c].word);
+		free(segment->told_folds[c].fold);
 	free(segment->told_folds);
 	segment->told_folds = NULL;
 	segment->told_chunks = 0;

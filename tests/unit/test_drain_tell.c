@@ -95,6 +95,42 @@ Test(drain_tell, a_fold_that_its_process_has_not_told_in_time_is_told_once)
 	cr_assert_eq(fixture_sentences(), 2, "%s", fixture_all_said());
 }
 
+Test(drain_tell, a_process_that_goes_on_between_its_time_and_our_look_is_spoken_for)
+{
+	slot->policed = word(4, PERIOD_MS + LF_FOLD_GRACE_MS + 50);
+	drain_once();
+	cr_assert_eq(fixture_sentences(), 0, "%s", fixture_all_said());
+	slot->policed = word(2, 10);
+	drain_once();
+	drain_once();
+	cr_assert_eq(fixture_sentences(), 1, "%s", fixture_all_said());
+	cr_assert(fixture_said(REPEATED("4 times")), "%s", fixture_all_said());
+	/* Another rule begins anew, and forgets. */
+	slot->policed = LF_RULE_LIMIT;
+	drain_once();
+	drain_once();
+	cr_assert_eq(fixture_sentences(), 2, "%s", fixture_all_said());
+	cr_assert(fixture_said("repeated 2 times in 0."), "%s", fixture_all_said());
+}
+
+Test(drain_tell, what_a_process_told_itself_is_not_told_again_when_it_goes_on)
+{
+	slot->policed = word(4, PERIOD_MS + 10);
+	drain_once();
+	slot->policed = word(1, 0); /* it was in time */
+	drain_once();
+	slot->policed = word(0, PERIOD_MS + 10); /* on another call of its stream */
+	drain_once();
+	slot->policed = word(0, 0);
+	drain_once();
+	cr_assert_eq(fixture_sentences(), 0, "%s", fixture_all_said());
+	slot->policed = word(4, LATER_MS); /* we have */
+	drain_once();
+	slot->policed = word(0, 0);
+	drain_once();
+	cr_assert_eq(fixture_sentences(), 1, "%s", fixture_all_said());
+}
+
 Test(drain_tell, a_process_that_ends_with_repeats_untold_is_spoken_for)
 {
 	slot->policed = word(7, 10);
