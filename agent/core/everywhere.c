@@ -22,6 +22,7 @@ struct visit {
 	const struct lf_reporter *reporter;
 	const struct lf_entry_key *keys; /* whose flags are set; NULL: none are */
 	size_t count;
+	bool obeyed; /* by processes: they know nothing of tags */
 	bool *missed;
 	const char *request;
 	const char *meanwhile;  /* what it means that an agent does not answer */
@@ -48,8 +49,11 @@ static void take_refusal(struct visit *visit, int rc, const char *sentence)
 static void settle(struct visit *visit, int dirfd, int rc, const struct lf_error *said)
 {
 	struct lf_error err;
-	int missed = lf_publish_check(visit->store, dirfd, visit->keys, visit->count, visit->missed, &err);
+	int missed;
 
+	if (!visit->obeyed)
+		return;
+	missed = lf_publish_check(visit->store, dirfd, visit->keys, visit->count, visit->missed, &err);
 	if (missed < 0)
 		take_refusal(visit, missed, err.text);
 	else if (missed > 0 && rc < 0)
@@ -229,6 +233,7 @@ int lf_set_everywhere(const struct lf_everywhere *where, const struct lf_flag_wi
 		.reporter = &where->reporter,
 		.keys = wish->keys,
 		.count = wish->count,
+		.obeyed = wish->change.what != LF_FLAG_TAGS,
 		.missed = wish->missed,
 		.request = "publish",
 		.meanwhile = "its processes obey after its next look at the store",

@@ -123,6 +123,18 @@ class TestCommands:
         shown = command(logfold, "show", "template~=din").stdout
         assert "countSampled: 2\n" in shown and "policy: sample 1/5\n" in shown
 
+    def test_tags_need_no_room_in_the_flags_table(self, logfold):
+        logfold("run", "--summary", "none", "--", "echo", "x")
+        with sqlite3.connect(logfold.store) as store:
+            store.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)"
+                          " INSERT INTO entries (namespace, hash, method, messageTemplate, templateKind, topFrame,"
+                          " firstSeenAt, lastSeenAt, enabled) SELECT 'shop', printf('%032x', i), 'puts', i,"
+                          " 'format', '', '', '', 0 FROM n")
+        refused = logfold("sample", "method=puts", "1/2")
+        assert refused.returncode == 1 and "the flags table" in refused.stderr
+        done = command(logfold, "tag", "method=puts", "many")
+        assert (done.stdout.count("tagged "), done.stderr) == (3000, "")
+
     def test_the_overflow_entry_can_be_tagged_but_not_policed(self, logfold):
         logfold("run", "--summary", "none", "--", "echo", "x")
         with sqlite3.connect(logfold.store) as store:
