@@ -233,6 +233,9 @@ PYTEST := $(PYTHON) -B -m pytest -p no:cacheprovider -q
 
 # Those that are about the command itself are run with one that has sanitizers, and not a second time.
 SANITIZED_TESTS := $(addprefix tests/integration/test_,cli.py faults.py stores.py agent.py)
+# Those of the tiers wait for servers more than they work: they run beside the rest, and are printed behind it.
+TIER_TESTS := $(addprefix tests/integration/test_,campaign.py mongo.py mongo_answers.py redis.py \
+	tier_faults.py)
 
 .PHONY: test
 test: test-deps
@@ -245,8 +248,11 @@ test: test-deps
 		echo "$$race"; $$race || exit 1; done
 	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_COMMAND=$(CURDIR)/$(SANITIZED)/logfold \
 		$(PYTEST) $(SANITIZED_TESTS)
-	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_SINK_BUILD=$(CURDIR)/$(SANITIZED) $(PYTEST) tests \
-		$(addprefix --ignore=,$(SANITIZED_TESTS))
+	@export LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_SINK_BUILD=$(CURDIR)/$(SANITIZED); \
+	$(PYTEST) $(TIER_TESTS) >$(B)/tier-tests.log 2>&1 & tiers=$$!; \
+	trap 'kill $$tiers; exit 130' INT TERM; \
+	$(PYTEST) tests $(addprefix --ignore=,$(SANITIZED_TESTS) $(TIER_TESTS)); rest=$$?; \
+	wait $$tiers; tiers=$$?; cat $(B)/tier-tests.log; [ $$rest -eq 0 ] && [ $$tiers -eq 0 ]
 
 # What takes longer than a test should: hundreds of kill rounds, and the daemon's threads under
 # ThreadSanitizer.  A killed agent hides its exit code, so the reports are looked for; names that do not
