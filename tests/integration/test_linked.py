@@ -2,10 +2,13 @@
 
 import json
 import os
+import pathlib
 import re
 import select
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -454,3 +457,32 @@ def test_what_does_not_fit_its_format_is_no_literal_or_is_told_by_the_compiler(t
     assert not refused('lf_printf("%s", s)')
     assert refused('lf_printf("%d", s)') and refused('lf_fprintf(stderr, "%d", s)')
     assert refused("lf_printf(s)") and refused("lf_puts(s)") and refused('lf_printf("%s")')
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a program that runs as another user")
+def test_a_program_with_more_rights_than_its_caller_does_not_hear_its_callers_environment(build):
+    owner, caller = 65533, 65534
+    with tempfile.TemporaryDirectory() as room:
+        folder, theirs = pathlib.Path(room), pathlib.Path(room) / "theirs"
+        folder.chmod(0o755)
+        theirs.mkdir(0o700)
+        shutil.copy(build / "liblogfold.so.1", folder)
+        program = folder / "host"
+        run("gcc", "-D_GNU_SOURCE", f"-I{ROOT}/include", "-o", program, SOURCES / "host.c", "-pthread",
+            folder / "liblogfold.so.1", f"-Wl,-rpath,{folder}")
+        os.chown(program, owner, owner)
+
+        def called(mode, whose):
+            program.chmod(mode)
+            os.chown(theirs, whose, whose)   # else it is not taken, whoever names it
+            try:
+                done = subprocess.run([program, "count", "1"], capture_output=True, text=True, timeout=DEADLINE_S,
+                                      user=caller, group=caller, extra_groups=[],
+                                      env={"LOGFOLD_RUN_DIR": str(theirs), "LOGFOLD_DEBUG": "1"})
+                assert done.returncode == 0, done.stderr
+                return list(theirs.iterdir()), done.stderr
+            finally:
+                shutil.rmtree(f"/tmp/logfold-{owner}", ignore_errors=True)
+
+        assert called(0o4755, owner) == ([], "told 0\n")
+        assert called(0o755, caller)[0], "without those rights it does"
