@@ -198,8 +198,9 @@ $(B)/tools/%: $(B)/exe/tests/tools/%.o $(call objects,exe,$(HASHING) $(MAP) $(CO
 	$(LINK) -o $@ $^ $(AGENT_LIBS)
 
 # A library to preload, with the hook's way up the stack beside another one.
-COMPARE_FRAMES := $(B)/tools/compare_frames.so
-$(COMPARE_FRAMES): $(call objects,pic,tests/tools/compare_frames.c $(HASHING) $(MAP) $(HOOK_PARTS))
+# Not by the name of the variable that it reads: make would hand its own value on.
+FRAMES_TOOL := $(B)/tools/compare_frames.so
+$(FRAMES_TOOL): $(call objects,pic,tests/tools/compare_frames.c $(HASHING) $(MAP) $(HOOK_PARTS))
 	@mkdir -p $(@D)
 	$(QUIET_LD)$(CC) $(LDFLAGS) -shared -o $@ $^ $(CRYPTO_A) -Wl,--exclude-libs,ALL \
 		-Wl,--gc-sections -Wl,-z,defs -lgcc_s
@@ -286,7 +287,7 @@ contract: $(B)/contract $(MODULES)
 unit: $(B)/unit $(LOCATOR)
 races: $(patsubst tests/unit/race_%.c,$(B)/race/%,$(RACES))
 tools: $(patsubst tests/tools/%.c,$(B)/tools/%,$(filter-out %/compare_frames.c,$(wildcard \
-	tests/tools/*.c))) $(COMPARE_FRAMES)
+	tests/tools/*.c))) $(FRAMES_TOOL)
 progs: $(PROGS)
 benches: $(BENCHES)
 
