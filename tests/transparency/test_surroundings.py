@@ -354,7 +354,12 @@ void _start(void)
         # Where it is built shared, AddressSanitizer itself refuses whatever is preloaded before it.
         order = ":verify_asan_link_order=0" if options == ("-fsanitize=address",) else ""
         env = {"ASAN_OPTIONS": "exitcode=9" + order, "TSAN_OPTIONS": "exitcode=9"}
-        compare(compiled(THREADS, *options), env=env, on=ALONE, under=("preload", "daemon"), name=f"{options[0]} threads")
+        command = [compiled(THREADS, *options)]
+        if options == ("-fsanitize=leak",):
+            # Of a thread that ends just when it looks, it says so, with and without us.
+            command = ["sh", "-c", '"$0" 2>said; status=$?; grep -v "Unable to get registers" said >&2; rm said; exit $status',
+                       *command]
+        compare(*command, env=env, on=ALONE, under=("preload", "daemon"), name=f"{options[0]} threads")
         if "address" in options[0]:
             compare("sh", "-c", '"$0" 2>faults; echo $?; grep -c . faults >/dev/null; grep -o "runtime error.*" faults; '
                     'grep -o "ERROR: AddressSanitizer: heap-use-after-free" faults; rm faults',
