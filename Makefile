@@ -220,7 +220,7 @@ endef
 $(foreach sink,mongo redis,$(eval $(call flush_bench,$(sink))))
 
 # Programs that the end-to-end tests run under the hook: built as anybody's are, not with our flags.
-$(B)/progs/%: tests/progs/%.c
+$(B)/progs/%: tests/progs/%.c $(wildcard tests/progs/*.h)
 	@mkdir -p $(@D)
 	$(QUIET_CC)$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -o $@ $< -pthread -ldl
 

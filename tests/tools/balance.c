@@ -29,14 +29,11 @@
 #include "agent/map/flags.h"
 #include "agent/map/reader.h"
 #include "agent/map/segment_file.h"
+#include "tests/progs/ledger.h"
 
 enum { KINDS = 8, IDS_MAX = 64 };
 static const char *const kinds[KINDS] = { "alpha ", "beta ",    "gamma ", "delta ",
 	                                  "epsilon", "zeta ", "eta ",   "theta" };
-
-struct row {
-	_Atomic uint64_t begun, done;
-};
 
 struct run {
 	unsigned long seed;
@@ -56,12 +53,6 @@ static _Noreturn void die(const char *what)
 {
 	(void)fprintf(stderr, "balance: %s: %s\n", what, strerror(errno));
 	exit(2);
-}
-
-static unsigned draw(struct run *run, unsigned below)
-{
-	run->state = run->state * 6364136223846793005u + 1442695040888963407u;
-	return (unsigned)(run->state >> 33) % below;
 }
 
 /* ---- What the segments say ---- */
@@ -154,11 +145,11 @@ static void count(const struct run *run, bool ended, struct counted *out)
 
 static uint64_t any_rule(struct run *run)
 {
-	switch (draw(run, 4)) {
+	switch (draw(&run->state, 4)) {
 	case 0: return lf_rule_make(LF_RULE_MUTE, 0, 0);
-	case 1: return lf_rule_make(LF_RULE_SAMPLE, 1 + draw(run, 9), 0);
-	case 2: return lf_rule_make(LF_RULE_LIMIT, 1 + draw(run, 5), 1 + draw(run, 5));
-	default: return lf_rule_make(LF_RULE_FOLD, 0, 1 + draw(run, 5));
+	case 1: return lf_rule_make(LF_RULE_SAMPLE, 1 + draw(&run->state, 9), 0);
+	case 2: return lf_rule_make(LF_RULE_LIMIT, 1 + draw(&run->state, 5), 1 + draw(&run->state, 5));
+	default: return lf_rule_make(LF_RULE_FOLD, 0, 1 + draw(&run->state, 5));
 	}
 }
 
@@ -170,31 +161,31 @@ static void change_rules(struct run *run)
 
 	count(run, false, &now);
 	for (unsigned i = 0; i < now.ids_count; i++)
-		if (draw(run, 2))
+		if (draw(&run->state, 2))
 			rows[count_rows++] = (struct lf_flags_row){ now.ids[i], lf_flags_namespace_key("balance"),
 				                                    any_rule(run) };
 	if (lf_flags_publish(run->flags, rows, count_rows) < 0)
 		die("publishing");
-	if (draw(run, 4) == 0)
+	if (draw(&run->state, 4) == 0)
 		lf_flags_set_defaults(run->flags, &(struct lf_flags_defaults){
-			.namespace = "balance", .rule = draw(run, 2) ? any_rule(run) : 0 });
+			.namespace = "balance", .rule = draw(&run->state, 2) ? any_rule(run) : 0 });
 	totals.published++;
 }
 
 /* ---- One run ---- */
 
-static void *map_ledger(const char *path)
+static struct row *new_ledger(const char *path)
 {
 	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	void *memory;
+	struct row *ledger;
 
 	if (fd < 0 || ftruncate(fd, KINDS * sizeof(struct row)) < 0)
 		die(path);
-	memory = mmap(NULL, KINDS * sizeof(struct row), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (memory == MAP_FAILED)
-		die("mmap");
-	close(fd);
-	return memory;
+	(void)close(fd);
+	ledger = map_ledger(path, KINDS);
+	if (!ledger)
+		die(path);
+	return ledger;
 }
 
 static void open_run(struct run *run, const char *folder, unsigned long seed)
@@ -212,7 +203,7 @@ static void open_run(struct run *run, const char *folder, unsigned long seed)
 	(void)snprintf(run->out, sizeof(run->out), "%s/out", run->dir);
 	(void)snprintf(run->err, sizeof(run->err), "%s/err", run->dir);
 	(void)snprintf(run->ledger_path, sizeof(run->ledger_path), "%s/ledger", run->dir);
-	run->ledger = map_ledger(run->ledger_path);
+	run->ledger = new_ledger(run->ledger_path);
 }
 
 static void redirect(const char *path, int fd)
@@ -248,13 +239,13 @@ static void start(struct run *run, const char *preload, const char *program)
 /* Until it ends, or is killed with all its children. */
 static int attend(struct run *run)
 {
-	unsigned rounds = 0, kill_at = run->seed % 4 == 3 ? 2 + draw(run, 12) : UINT32_MAX;
+	unsigned rounds = 0, kill_at = run->seed % 4 == 3 ? 2 + draw(&run->state, 12) : UINT32_MAX;
 	int status;
 
 	(void)setpgid(run->pid, run->pid);
 	while (waitpid(run->pid, &status, WNOHANG) == 0) {
 		change_rules(run);
-		(void)poll(NULL, 0, (int)draw(run, 3));
+		(void)poll(NULL, 0, (int)draw(&run->state, 3));
 		if (++rounds == kill_at) {
 			run->killed = kill(-run->pid, SIGKILL) == 0;
 			totals.kills += run->killed;

@@ -1,7 +1,9 @@
 #include "tests/unit/host_fixture.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -176,4 +178,13 @@ void host_unmute_all(void)
 	if (flags && lf_flags_publish(flags, NULL, 0) < 0)
 		abort();
 	lf_flags_unmap(flags);
+}
+
+int host_expect(const char *what, uint64_t got, uint64_t wanted)
+{
+	if (got == wanted)
+		return 0;
+	(void)fprintf(stderr, "%s: %s: %" PRIu64 " instead of %" PRIu64 "\n",
+	              program_invocation_short_name, what, got, wanted);
+	return 1;
 }

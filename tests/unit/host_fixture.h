@@ -34,4 +34,7 @@ void host_default_rule(uint64_t rule);
 void host_mute(const char *template);
 void host_unmute_all(void);
 
+/* For programs without a test framework: says what is not as wanted; 1 then, else 0. */
+int host_expect(const char *what, uint64_t got, uint64_t wanted);
+
 #endif

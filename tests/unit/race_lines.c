@@ -1,7 +1,6 @@
 /* Threads that print lines in pieces, each to a stream of its own and all to one, while rules come and go,
  * under ThreadSanitizer: as many lines are printed as are counted as printed, and none is lost. */
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,14 +15,6 @@ static struct lf_flags *flags;
 static _Atomic int running = THREADS;
 static _Atomic uint64_t printed[THREADS];
 static int bad;
-
-static void expect(const char *what, uint64_t got, uint64_t wanted)
-{
-	if (got == wanted)
-		return;
-	(void)fprintf(stderr, "race_lines: %s: %" PRIu64 " instead of %" PRIu64 "\n", what, got, wanted);
-	bad = 1;
-}
 
 /* A console of one thread's: its fd says whose. */
 static ssize_t take(const struct lf_console_out *out, const char *data, size_t len)
@@ -95,11 +86,11 @@ static void check_words(void)
 		(void)snprintf(template, sizeof(template), "%s a", words[t]);
 		for (int i = 0; i < LF_OUTCOME_COUNT; i++)
 			all += host_count(template, (enum lf_outcome)i);
-		expect("lines of a thread", all, LINES);
+		bad |= host_expect("lines of a thread", all, LINES);
 		passed = host_count(template, LF_PASSED);
 		/* Half of them have no newline of their own. */
 		if (passed < printed[t] || passed > printed[t] + LINES / 2)
-			expect("printed lines of a thread", passed, printed[t]);
+			bad |= host_expect("printed lines of a thread", passed, printed[t]);
 	}
 }
 
@@ -123,6 +114,6 @@ int main(void)
 	check_words();
 	for (int i = 0; i < LF_OUTCOME_COUNT; i++)
 		total += host_total((enum lf_outcome)i);
-	expect("all lines", total, 2 * THREADS * LINES);
+	bad |= host_expect("all lines", total, 2 * THREADS * LINES);
 	return bad;
 }

@@ -43,15 +43,6 @@ static void *work(void *nothing)
 	return nothing;
 }
 
-static int expect(const char *what, uint64_t got, uint64_t wanted)
-{
-	if (got == wanted)
-		return 0;
-	fprintf(stderr, "race_linked: %s: %llu instead of %llu\n", what, (unsigned long long)got,
-	        (unsigned long long)wanted);
-	return 1;
-}
-
 /* The library reads its environment when it is loaded. */
 static void begin_with(const char *run_dir, char **argv)
 {
@@ -73,7 +64,7 @@ static int mixed(void)
 	take(lf_site_passes(&site));
 	site.verdict = &another;
 	take(lf_site_passes(&site));
-	return expect("a verdict of another slot is kept", site.verdict == &another, 0);
+	return host_expect("a verdict of another slot is kept", site.verdict == &another, 0);
 }
 
 static void change_rules(void)
@@ -109,8 +100,8 @@ int main(int argc, char **argv)
 	for (int outcome = LF_MUTED; outcome < LF_OUTCOME_COUNT; outcome++)
 		kept += host_total((enum lf_outcome)outcome);
 	bad += mixed();
-	bad += expect("printed", host_total(LF_PASSED), atomic_load(&printed));
-	bad += expect("left out", kept, atomic_load(&left_out));
-	bad += expect("any was left out", kept > 0, 1);
+	bad += host_expect("printed", host_total(LF_PASSED), atomic_load(&printed));
+	bad += host_expect("left out", kept, atomic_load(&left_out));
+	bad += host_expect("any was left out", kept > 0, 1);
 	return bad != 0;
 }

@@ -40,15 +40,6 @@ static void *work(void *argument)
 	return NULL;
 }
 
-static int expect(const char *what, uint64_t got, uint64_t wanted)
-{
-	if (got == wanted)
-		return 0;
-	fprintf(stderr, "race_map: %s: %llu instead of %llu\n", what, (unsigned long long)got,
-	        (unsigned long long)wanted);
-	return 1;
-}
-
 int main(void)
 {
 	pthread_t threads[THREADS];
@@ -64,9 +55,9 @@ int main(void)
 			abort();
 	for (int i = 0; i < THREADS; i++)
 		(void)pthread_join(threads[i], NULL);
-	bad += expect("lines", host_count("a line", LF_PASSED), THREADS * ROUNDS * MESSAGES);
-	bad += expect("one message", host_count("message number 7\n", LF_PASSED),
+	bad += host_expect("lines", host_count("a line", LF_PASSED), THREADS * ROUNDS * MESSAGES);
+	bad += host_expect("one message", host_count("message number 7\n", LF_PASSED),
 	              THREADS * ROUNDS);
-	bad += expect("all", host_total(LF_PASSED), 3 * THREADS * ROUNDS * MESSAGES);
+	bad += host_expect("all", host_total(LF_PASSED), 3 * THREADS * ROUNDS * MESSAGES);
 	return bad != 0;
 }
