@@ -178,19 +178,33 @@ static inline int lf_sys_unlinkat(int dirfd, const char *path, int flags)
 static inline int lf_sys_mmap(void *where, size_t len, int protection, int flags, int fd,
 			      off_t offset, void **out)
 {
-	long result =
+	long result;
+
+#ifdef __SANITIZE_THREAD__
+	/* Here and in lf_sys_munmap() by libc's name, which ThreadSanitizer follows: else it takes what one
+	 * thread gave back and another mapped there next for the same memory. */
+	result = (long)mmap(where, len, protection, flags, fd, offset);
+	if (result == -1)
+		return errno > 0 ? -errno : -EINVAL;
+#else
+	result =
 		lf_sys_call6(SYS_mmap, (long)where, (long)len, protection, flags, fd, offset);
 
 	/* The kernel's errors are the last page of addresses, which is never mapped. */
 	if (result < 0 && result >= -4095)
 		return (int)result;
+#endif
 	*out = (void *)result;
 	return 0;
 }
 
 static inline int lf_sys_munmap(void *start, size_t len)
 {
+#ifdef __SANITIZE_THREAD__
+	return munmap(start, len) < 0 ? -errno : 0;
+#else
 	return (int)lf_sys_call3(SYS_munmap, (long)start, (long)len, 0);
+#endif
 }
 
 static inline int lf_sys_madvise(void *start, size_t len, int advice)
