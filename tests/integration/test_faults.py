@@ -3,6 +3,7 @@ sentence names the thing and the remedy, and whatever else waits is counted exac
 """
 
 import contextlib
+import errno
 import os
 import pathlib
 import re
@@ -74,9 +75,18 @@ class Disk:
         self.root = pathlib.Path(f"/proc/{self.holder.pid}/root{place}")
 
     def fill(self, leave=0):
-        """Takes all but so many bytes."""
-        free = os.statvfs(self.root)
-        (self.root / "ballast").write_bytes(bytes(free.f_bavail * free.f_bsize - leave))
+        """Takes all but so many bytes, also while somebody else is writing there."""
+        with open(self.root / "ballast", "wb", buffering=0) as ballast:
+            while (more := self.free() - leave) > 0:
+                try:
+                    ballast.write(bytes(more))
+                except OSError as gone:  # the other one took it after we had asked
+                    if gone.errno != errno.ENOSPC:
+                        raise
+
+    def free(self):
+        now = os.statvfs(self.root)
+        return now.f_bavail * now.f_bsize
 
     def relieve(self):
         (self.root / "ballast").unlink()
