@@ -188,6 +188,7 @@ $(B)/contract: $(call objects,exe,$(wildcard tests/contract/*.c) $(HASHING) agen
 
 # Race tests are plain programs: ThreadSanitizer and Criterion do not go together.
 $(B)/race/%: $(B)/exe/tests/unit/race_%.o $(call objects,exe,tests/unit/host_fixture.c \
+		tests/unit/folder_fixture.c \
 		$(HASHING) $(MAP) $(HOOK_PARTS) $(API))
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(AGENT_LIBS) -pthread
@@ -245,7 +246,8 @@ test: test-deps
 	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=thread races
 	@sh tests/unit/run.sh $(SANITIZED)/unit
 	@sh tests/unit/run.sh $(SANITIZED)/contract tests/contract
-	@for race in $(patsubst tests/unit/race_%.c,$(THREADED)/race/%,$(RACES)); do \
+	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	for race in $(patsubst tests/unit/race_%.c,$(THREADED)/race/%,$(RACES)); do \
 		echo "$$race"; $$race || exit 1; done
 	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_COMMAND=$(CURDIR)/$(SANITIZED)/logfold \
 		$(PYTEST) $(SANITIZED_TESTS)

@@ -12,17 +12,17 @@
 #include "agent/map/reader.h"
 #include "agent/map/segment_file.h"
 #include "hashing/entry_id.h"
+#include "tests/unit/folder_fixture.h"
 
 const char *host_run_dir(void)
 {
-	static char path[] = "/tmp/logfold-unit-XXXXXX";
-	static bool made;
+	static char path[FOLDER_MAX];
 	const char *given = getenv("LOGFOLD_UNIT_RUN_DIR");
 
 	if (given)
 		return given;
-	if (!made && mkdtemp(path))
-		made = true;
+	if (!path[0])
+		new_folder(path);
 	return path;
 }
 

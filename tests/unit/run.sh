@@ -7,6 +7,13 @@ program=$1
 log=$program.log
 floor=$(cat "${2:-$(dirname "$0")}"/test_*.c | grep -c '^\(Test\|ParameterizedTest\|Theory\)(')
 
+# Other users go through it, too.
+TMPDIR=$(mktemp -d)
+export TMPDIR
+trap 'rm -rf "$TMPDIR"' EXIT
+chmod 711 "$TMPDIR"
+trap 'exit 130' INT TERM
+
 # Criterion itself forgets 48 bytes now and then: leaks are judged by who allocated, below.
 rc=0
 LSAN_OPTIONS=exitcode=0 UBSAN_OPTIONS=print_stacktrace=1 \

@@ -14,17 +14,16 @@
 #include <unistd.h>
 
 #include "agent/map/process_id.h"
+#include "tests/unit/folder_fixture.h"
 
 /* ---- Directories ---- */
 
-static char own_dir[64];
+static char own_dir[FOLDER_MAX];
 
 const char *fixture_dir(void)
 {
-	if (!own_dir[0]) {
-		(void)strcpy(own_dir, "/tmp/logfold-test-XXXXXX");
-		cr_assert_not_null(mkdtemp(own_dir), "mkdtemp: %s", strerror(errno));
-	}
+	if (!own_dir[0])
+		new_folder(own_dir);
 	return own_dir;
 }
 

@@ -8,13 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tests/unit/folder_fixture.h"
+
 #define MUTE lf_rule_make(LF_RULE_MUTE, 0, 0)
 
 static int new_dir(void)
 {
-	char path[] = "/tmp/logfold-flags-XXXXXX";
+	char path[FOLDER_MAX];
 
-	cr_assert(mkdtemp(path));
+	new_folder(path);
 	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 

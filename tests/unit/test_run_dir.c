@@ -7,11 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char base[] = "/tmp/logfold-rundir-XXXXXX";
+#include "tests/unit/folder_fixture.h"
+
+static char base[FOLDER_MAX];
 
 static void make_base(void)
 {
-	cr_assert(mkdtemp(base));
+	new_folder(base);
 }
 
 Test(run_dir, a_given_directory_is_made_with_its_segments_for_the_owner_alone, .init = make_base)

@@ -5,15 +5,14 @@
 #include <unistd.h>
 
 #include "agent/store/store.h"
+#include "tests/unit/folder_fixture.h"
 
-static char path[PATH_MAX];
+static char path[FOLDER_MAX + 16];
 
 static void make_path(void)
 {
-	char folder[] = "/tmp/logfold-mark-XXXXXX";
-
-	cr_assert_not_null(mkdtemp(folder));
-	(void)snprintf(path, sizeof(path), "%s/entries.db", folder);
+	new_folder(path);
+	(void)strcat(path, "/entries.db");
 }
 
 TestSuite(store_mark, .init = make_path);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tests/unit/folder_fixture.h"
+
 static struct lf_flags *flags;
 static struct lf_slot slot;
 static uint64_t now_ms;
@@ -19,10 +21,10 @@ static uint64_t clock_of_test(void)
 
 static void start(void)
 {
-	char path[] = "/tmp/logfold-verdict-XXXXXX";
+	char path[FOLDER_MAX];
 	int rc, dirfd;
 
-	cr_assert(mkdtemp(path));
+	new_folder(path);
 	dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	flags = lf_flags_map(dirfd, 1, &rc);
 	cr_assert_not_null(flags);
