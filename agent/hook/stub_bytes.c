@@ -105,6 +105,9 @@ int memcmp(const void *a, const void *b, size_t len)
 
 	while (at + 8 <= len && *(const word *)(one + at) == *(const word *)(two + at))
 		at += 8;
+	/* What is left are some of the last eight. */
+	if (len >= 8 && at + 8 > len && *(const word *)(one + len - 8) == *(const word *)(two + len - 8))
+		return 0;
 	for (; at < len; at++)
 		if (one[at] != two[at])
 			return one[at] - two[at];
@@ -121,6 +124,12 @@ void *memchr(const void *data, int byte, size_t len)
 
 		if (found)
 			return (char *)in + at + __builtin_ctzll(found) / 8;
+	}
+	if (len >= 8) {
+		/* What is left are some of the last eight. */
+		uint64_t found = first_zero(*(const word *)(in + len - 8) ^ EACH(byte));
+
+		return found ? (char *)in + len - 8 + __builtin_ctzll(found) / 8 : NULL;
 	}
 	for (; at < len; at++)
 		if (in[at] == (char)byte)

@@ -240,6 +240,8 @@ static void mark(FILE *file)
 	{ \
 		int rc; \
 \
+		if (LF_LIKELY(lf_process_has_no_inline(lf_process_now()))) \
+			return lf_real_##symbol(file); \
 		catch_up(file, CALLER); \
 		rc = lf_real_##symbol(file); \
 		mark(file); \
