@@ -20,7 +20,8 @@ def bash(script):
 COMMANDS = {
     # shells
     "bash loop": bash("for i in {1..300}; do echo line $i; printf '%05d|%s\\n' $i x >&2; done"),
-    "bash job control": bash("(sleep 0; echo a) & wait; { echo b; echo c >&2; } | cat; echo ${PIPESTATUS[*]}"),
+    "bash job control": bash("(sleep 0; echo a) & wait; { echo b; sleep 0; } | cat; echo c | cat >&2; "
+                             "{ exit 2; } | exit 3; echo ${PIPESTATUS[*]}"),
     "bash redirections": bash("exec 3>&1; echo x >&3; exec 1>out; echo into; exec 1>&3 3>&-; cat out; "
                               "echo appended >>out; : >|empty; echo both &>both; ls -1"),
     "bash substitution": bash("x=$(echo one; echo two >&2); echo \"<$x>\"; diff <(echo a) <(echo b); mapfile -t a <fruit; "
@@ -39,7 +40,7 @@ COMMANDS = {
     "sh on stdin": ("sh",),
     "env": sh("env -i /bin/echo in an empty environment; env A=1 printenv A; env -u HOME nosuch; echo $?"),
     "nohup": sh("nohup echo hi; nohup nosuch; echo $?"),
-    "timeout": ("timeout", "-s", "KILL", "0.05", "sh", "-c", "echo started; sleep 30"),
+    "timeout": ("timeout", "-s", "KILL", "0.5", "sh", "-c", "echo started; sleep 30"),
     "nice, setsid, stdbuf": sh("nice -n 1 echo a; setsid -w echo b; stdbuf -o0 printf 'c\\nd'; stdbuf -oL seq 3"),
     # interpreters
     "python prints": (PY, "-c", "import sys\nfor i in range(1000): print('row', i)\nprint('e', file=sys.stderr, end='')"),
