@@ -246,7 +246,7 @@ test: test-deps
 	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=thread races
 	@sh tests/unit/run.sh $(SANITIZED)/unit
 	@sh tests/unit/run.sh $(SANITIZED)/contract tests/contract
-	@TMPDIR=$$(mktemp -d); export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; \
+	@TMPDIR=$$(mktemp -d) || exit 1; export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; trap 'exit 130' INT TERM; \
 	for race in $(patsubst tests/unit/race_%.c,$(THREADED)/race/%,$(RACES)); do \
 		echo "$$race"; $$race || exit 1; done
 	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_COMMAND=$(CURDIR)/$(SANITIZED)/logfold \

@@ -76,12 +76,13 @@ class Disk:
 
     def fill(self, leave=0):
         """Takes all but so many bytes, also while somebody else is writing there."""
+        end = time.monotonic() + DEADLINE_S
         with open(self.root / "ballast", "wb", buffering=0) as ballast:
             while (more := self.free() - leave) > 0:
                 try:
                     ballast.write(bytes(more))
                 except OSError as gone:  # the other one took it after we had asked
-                    if gone.errno != errno.ENOSPC:
+                    if gone.errno != errno.ENOSPC or time.monotonic() > end:
                         raise
 
     def free(self):

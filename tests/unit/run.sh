@@ -8,7 +8,7 @@ log=$program.log
 floor=$(cat "${2:-$(dirname "$0")}"/test_*.c | grep -c '^\(Test\|ParameterizedTest\|Theory\)(')
 
 # Other users go through it, too.
-TMPDIR=$(mktemp -d)
+TMPDIR=$(mktemp -d /tmp/logfold-unit-XXXXXX)
 export TMPDIR
 trap 'rm -rf "$TMPDIR"' EXIT
 chmod 711 "$TMPDIR"
