@@ -242,27 +242,45 @@ class TestSpecifiers:
 
 
 class TestInline:
-    """Bytes that a macro put into stdout's buffer, which error() flushes by an inner call of libc's."""
+    """Bytes that a macro put into stdout's buffer, and that leave it by a flush."""
 
-    def test_none_is_lost_or_counted_twice_when_error_flushes_them(self, logfold, tmp_path):
-        (tmp_path / "inline.c").write_text(
+    @staticmethod
+    def counted(logfold, folder, main, status=0):
+        (folder / "inline.c").write_text(
             "#include <error.h>\n#include <stdio.h>\n"
             "static void line(const char *p) { while (*p) putchar_unlocked(*p++); }\n"
-            "int main(void)\n{\n"
+            f"int main(void)\n{{\n{main}}}\n")
+        subprocess.run(["gcc", "-O2", "-o", folder / "inline", folder / "inline.c"], check=True)
+        done = logfold("run", "--summary", "none", "--", folder / "inline")
+        assert done.returncode == status
+        return {(e["method"], e["messageTemplate"]): e["countTotal"] for e in logfold.entries()}
+
+    def test_none_is_lost_or_counted_twice_when_error_flushes_them(self, logfold, tmp_path):
+        assert self.counted(
+            logfold, tmp_path,
             "	for (int i = 0; i < 3; i++) {\n"
             "		line(\"before it\\n\");\n"
             "		error(0, 0, \"told %d\", i);\n"
             "		line(\"a longer line after it\\n\");\n"
             "	}\n"
             "	line(\"at last\\n\");\n"
-            "	error(1, 0, \"told at the end\");\n"
-            "}\n")
-        subprocess.run(["gcc", "-O2", "-o", tmp_path / "inline", tmp_path / "inline.c"], check=True)
-        done = logfold("run", "--summary", "none", "--", tmp_path / "inline")
-        assert done.returncode == 1
-        assert {(e["method"], e["messageTemplate"]): e["countTotal"] for e in logfold.entries()} == {
+            "	error(1, 0, \"told at the end\");\n", status=1) == {
             ("putc", "before it"): 3, ("error", "told %d"): 3, ("putc", "a longer line after it"): 3,
             ("putc", "at last"): 1, ("error", "told at the end"): 1}
+
+    @pytest.mark.parametrize("stream", ["stdout", "NULL"])
+    def test_each_is_counted_once_when_the_program_flushes_them(self, logfold, tmp_path, stream):
+        assert self.counted(
+            logfold, tmp_path,
+            "	puts(\"it begins\");\n"
+            "	for (int i = 0; i < 3; i++) {\n"
+            "		line(\"one\\n\");\n"
+            f"		fflush({stream});\n"
+            "		line(\"two\\n\");\n"
+            f"		fflush({stream});\n"
+            f"		fflush({stream});\n"
+            "	}\n") == {
+            ("puts", "it begins"): 1, ("putc", "one"): 3, ("putc", "two"): 3}
 
 
 class TestPolicies:
