@@ -188,8 +188,7 @@ $(B)/contract: $(call objects,exe,$(wildcard tests/contract/*.c) $(HASHING) agen
 
 # Race tests are plain programs: ThreadSanitizer and Criterion do not go together.
 $(B)/race/%: $(B)/exe/tests/unit/race_%.o $(call objects,exe,tests/unit/host_fixture.c \
-		tests/unit/folder_fixture.c \
-		$(HASHING) $(MAP) $(HOOK_PARTS) $(API))
+		tests/unit/folder_fixture.c $(HASHING) $(MAP) $(HOOK_PARTS) $(API))
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(AGENT_LIBS) -pthread
 
@@ -246,9 +245,8 @@ test: test-deps
 	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=thread races
 	@sh tests/unit/run.sh $(SANITIZED)/unit
 	@sh tests/unit/run.sh $(SANITIZED)/contract tests/contract
-	@TMPDIR=$$(mktemp -d) || exit 1; export TMPDIR; trap 'rm -rf "$$TMPDIR"' EXIT; trap 'exit 130' INT TERM; \
-	for race in $(patsubst tests/unit/race_%.c,$(THREADED)/race/%,$(RACES)); do \
-		echo "$$race"; $$race || exit 1; done
+	@for race in $(patsubst tests/unit/race_%.c,$(THREADED)/race/%,$(RACES)); do \
+		echo "$$race"; sh tests/unit/in_folder.sh $$race || exit 1; done
 	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_COMMAND=$(CURDIR)/$(SANITIZED)/logfold \
 		$(PYTEST) $(SANITIZED_TESTS)
 	@export LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_SINK_BUILD=$(CURDIR)/$(SANITIZED); \

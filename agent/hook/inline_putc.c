@@ -10,9 +10,8 @@
 /* Other streams may be freed by the time we look at them again. */
 static bool is_watched(const struct lf_process *process, FILE *file)
 {
-	return (atomic_load_explicit(&process->attention, memory_order_relaxed) &
-	        LF_ATTENTION_INLINE) &&
-	       __libc_single_threaded && (file == stdout || file == stderr) && file->_mode <= 0;
+	return lf_process_puts_inline(process) && __libc_single_threaded &&
+	       (file == stdout || file == stderr) && file->_mode <= 0;
 }
 
 void lf_inline_putc_catch_up(struct lf_process *process, FILE *file, const void *ret)

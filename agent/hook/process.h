@@ -64,11 +64,10 @@ static inline struct lf_process *lf_process_now(void)
 	return atomic_load_explicit(&lf_wiped.process, memory_order_acquire);
 }
 
-/* The program puts nothing into stdio buffers by itself, and the process is known. */
-static inline bool lf_process_has_no_inline(const struct lf_process *process)
+/* The program puts bytes into stdio buffers by itself (inline_putc.h).  That never changes. */
+static inline bool lf_process_puts_inline(const struct lf_process *process)
 {
-	return process &&
-	       !(atomic_load_explicit(&process->attention, memory_order_relaxed) & LF_ATTENTION_INLINE);
+	return atomic_load_explicit(&process->attention, memory_order_relaxed) & LF_ATTENTION_INLINE;
 }
 
 /* Starts the hook where that has not happened: real calls, environment, consoles.  Idempotent. */

@@ -238,9 +238,10 @@ static void mark(FILE *file)
 	LF_EXPORT int symbol(FILE *file); \
 	int symbol(FILE *file) \
 	{ \
+		const struct lf_process *process = lf_process_now(); \
 		int rc; \
 \
-		if (LF_LIKELY(lf_process_has_no_inline(lf_process_now()))) \
+		if (LF_LIKELY(process && !lf_process_puts_inline(process))) \
 			return lf_real_##symbol(file); \
 		catch_up(file, CALLER); \
 		rc = lf_real_##symbol(file); \

@@ -1,8 +1,7 @@
 #include "agent/hook/text_call.h"
 
-#include "agent/hook/quiet.h"
-
 #include "agent/hook/caller.h"
+#include "agent/hook/quiet.h"
 #include "hashing/frame.h"
 
 static uintptr_t stream_of(const struct lf_text_call *call)

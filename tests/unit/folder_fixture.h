@@ -3,7 +3,7 @@
 
 enum { FOLDER_MAX = 256 };
 
-/* A new folder below $TMPDIR, which run.sh makes for the tests and removes behind them. */
+/* A new folder below $TMPDIR, which in_folder.sh makes for a program of tests and removes behind it. */
 void new_folder(char path[FOLDER_MAX]);
 
 #endif
