@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/core/beside.h"
+#include "sinks/beside.h"
 #include "hashing/clock.h"
 #include "hashing/utf8.h"
 

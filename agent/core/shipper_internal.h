@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "agent/core/batch.h"
-#include "agent/core/breaker.h"
+#include "sinks/breaker.h"
 #include "agent/core/publish.h"
 #include "agent/core/shipper.h"
 

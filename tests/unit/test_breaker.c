@@ -1,4 +1,4 @@
-#include "agent/core/breaker.h"
+#include "sinks/breaker.h"
 
 #include <criterion/criterion.h>
 

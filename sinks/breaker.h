@@ -4,8 +4,8 @@
  *
  * One thread.  Times are lf_clock_ms().
  */
-#ifndef LOGFOLD_CORE_BREAKER_H
-#define LOGFOLD_CORE_BREAKER_H
+#ifndef LOGFOLD_SINKS_BREAKER_H
+#define LOGFOLD_SINKS_BREAKER_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
-/* The other files of the installation: beside the command, else where it was installed to. */
-#ifndef LOGFOLD_CORE_BESIDE_H
-#define LOGFOLD_CORE_BESIDE_H
+/* The other files of the installation: beside the command, or the library that this is in, else where it was installed to. */
+#ifndef LOGFOLD_SINKS_BESIDE_H
+#define LOGFOLD_SINKS_BESIDE_H
 
 #include <limits.h>
 #include <stdbool.h>
@@ -11,5 +11,8 @@ extern const char lf_beside_libdir[];
 
 /* False: none is there that we may use so (R_OK, X_OK). */
 bool lf_beside_find(const char *file, int mode, char out[PATH_MAX]);
+
+/* For people: the command or the library that it is looked beside. */
+const char *lf_beside_whom(void);
 
 #endif

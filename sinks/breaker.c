@@ -1,4 +1,4 @@
-#include "agent/core/breaker.h"
+#include "sinks/breaker.h"
 
 void lf_breaker_init(struct lf_breaker *breaker, unsigned failures_max, int64_t backoff_min_ms,
                      int64_t backoff_max_ms, uint64_t seed)
