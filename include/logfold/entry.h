@@ -27,11 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Text that we did not make: pointer and length, not NUL-terminated. */
-struct lf_text {
-	const char *data;
-	size_t len;
-};
+#include "logfold/text.h"
 
 enum {
 	LF_ID_BYTES = 16,       /* the first half of a SHA-256 */
