@@ -11,19 +11,20 @@ struct meaning {
 /* The first that fits counts. */
 static const struct meaning meanings[] = {
 	{ "NOAUTH", LF_SINK_REJECTED,
-	  "wants a password: give it in the URL or by password_file in agent.toml" },
+	  "wants a password: give it in the URL, or beside it (password_file in agent.toml)" },
 	{ "WRONGPASS", LF_SINK_REJECTED,
-	  "does not take this user and password: set them in the URL or by password_file in agent.toml" },
+	  "does not take this user and password: set them in the URL, or the password beside it (password_file in agent.toml)" },
 	{ "ERR invalid password", LF_SINK_REJECTED,
-	  "does not take this password: set it in the URL or by password_file in agent.toml" },
+	  "does not take this password: set it in the URL, or beside it (password_file in agent.toml)" },
 	{ "ERR AUTH <password> called without any password", LF_SINK_REJECTED,
-	  "has no password set for the default user, but one is given: take it out of agent.toml, or "
+	  "has no password set for the default user, but one is given: take it out, or "
 	  "set requirepass there" },
 	{ "ERR Client sent AUTH, but no password is set", LF_SINK_REJECTED,
-	  "has no password set, but one is given: take it out of agent.toml, or set requirepass there" },
+	  "has no password set, but one is given: take it out, or set requirepass there" },
 	{ "*NOPERM", LF_SINK_REJECTED, NULL },
 	{ "*ACL failure", LF_SINK_REJECTED, NULL },
 	{ "*can't run this command", LF_SINK_REJECTED, NULL },
+	{ "*can't publish to the channel", LF_SINK_REJECTED, NULL }, /* from within a script */
 	{ "*have no permission", LF_SINK_REJECTED, NULL },
 	{ "DENIED", LF_SINK_REJECTED,
 	  "is in protected mode and refuses other machines: set a password or bind there" },
@@ -35,7 +36,7 @@ static const struct meaning meanings[] = {
 	  "has a key of ours that is of another type: look for it with SCAN … MATCH logfold:* and DEL it" },
 	{ "ERR unknown command", LF_SINK_REJECTED, "lacks a command that is needed: Redis 4 or newer has "
 	  "all, unless rename-command took it away" },
-	{ "*OOM", LF_SINK_RETRY, "is full: raise maxmemory there, or lower max_entries of [redis]" },
+	{ "*OOM", LF_SINK_RETRY, "is full: raise maxmemory there, or lower max_entries of [redis] in agent.toml" },
 	{ "LOADING", LF_SINK_RETRY, "is still loading its data" },
 	{ "*BUSY", LF_SINK_RETRY, "is busy with a script that does not end: SCRIPT KILL ends it" },
 	{ "*READONLY", LF_SINK_RETRY, "is a replica, which takes no writes: name its master" },
@@ -56,6 +57,11 @@ bool lf_redis_error_is(const redisReply *reply, const char *code)
 
 	return lf_redis_is_error(reply) && strncmp(reply->str, code, len) == 0 &&
 	       (reply->str[len] == ' ' || reply->str[len] == '\0');
+}
+
+bool lf_redis_is_full(const redisReply *reply)
+{
+	return lf_redis_is_error(reply) && strstr(reply->str, "OOM") != NULL;
 }
 
 static bool fits(const struct meaning *meaning, const char *text)

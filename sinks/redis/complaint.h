@@ -17,6 +17,9 @@ static inline bool lf_redis_is_error(const redisReply *reply)
 /* Whether the error's text begins with that code, MOVED for example. */
 bool lf_redis_error_is(const redisReply *reply, const char *code);
 
+/* Whether it is the refusal of a server that has no memory left. */
+bool lf_redis_is_full(const redisReply *reply);
+
 /* LF_SINK_DONE unless it is an error. */
 LF_MUST_CHECK enum lf_sink_result lf_redis_judge(const redisReply *reply,
                                                  const struct lf_redis_place *place,

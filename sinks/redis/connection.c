@@ -3,15 +3,21 @@
 #include "sinks/redis/complaint.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
-/* What is read at once, some hundred entries of some thousand writers each, is less; whoever sends more is
- * to cost no more memory than that. */
-enum { REPLIES_MAX = 128 << 20, FILLS_AT_ONCE = 64 };
+enum {
+	FILLS_AT_ONCE = 64,
+	KEPT = 1 << 20, /* of the memory for what is received: growing it anew takes longer than a large value itself */
+};
+
+/* How long recv() waits by itself, where a call's deadline leaves it that time. */
+enum { SLICE_MS = 20 };
 
 struct lf_redis_connection {
 	struct lf_redis_place place;
@@ -23,6 +29,7 @@ struct lf_redis_connection {
 	size_t owed;                  /* replies still to come */
 	redisReply **replies;         /* [taken..count) wait to be taken */
 	size_t taken, count, size;
+	size_t replies_max;
 	size_t bytes;                 /* received of those that wait, and of one that is not complete */
 	bool heard, listening;
 	enum lf_sink_result result; /* other than DONE: broken, why says how */
@@ -37,6 +44,11 @@ struct lf_text lf_redis_text(const char *string)
 const struct lf_redis_place *lf_redis_connection_place(const struct lf_redis_connection *connection)
 {
 	return &connection->place;
+}
+
+void lf_redis_connection_bound(struct lf_redis_connection *connection, size_t replies_max)
+{
+	connection->replies_max = replies_max;
 }
 
 int lf_redis_connection_fd(const struct lf_redis_connection *connection)
@@ -118,9 +130,9 @@ static void parse(struct lf_redis_connection *c, const char *data, size_t len)
 	void *reply;
 
 	c->bytes += len;
-	if (c->bytes > REPLIES_MAX) {
-		broken(c, LF_SINK_REJECTED, "redis at %s answers with more than %d MiB: is a key of ours, or "
-		       "a message, that large?", c->place.text, REPLIES_MAX >> 20);
+	if (c->bytes > c->replies_max) {
+		broken(c, LF_SINK_REJECTED, "redis at %s answers with more than %zu MiB: is a key of ours, or "
+		       "a message, that large?", c->place.text, c->replies_max >> 20);
 		return;
 	}
 	if (redisReaderFeed(c->reader, data, len) != REDIS_OK) {
@@ -169,10 +181,10 @@ static void decrypt(struct lf_redis_connection *c, const char *data, size_t len)
 
 /* Reads what is there and hands it on; false: nothing more for now. */
 static bool fill(struct lf_redis_connection *c,
-                 void (*take)(struct lf_redis_connection *, const char *, size_t))
+                 void (*take)(struct lf_redis_connection *, const char *, size_t), int flags)
 {
 	char data[16384];
-	ssize_t got = recv(c->fd, data, sizeof(data), MSG_DONTWAIT);
+	ssize_t got = recv(c->fd, data, sizeof(data), flags);
 
 	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return errno == EINTR;
@@ -186,7 +198,7 @@ static bool fill(struct lf_redis_connection *c,
 /* Not all at once: who sends without end must not keep us from looking at the clock. */
 static void receive(struct lf_redis_connection *c)
 {
-	for (int i = 0; i < FILLS_AT_ONCE && fill(c, c->tls ? decrypt : parse); i++)
+	for (int i = 0; i < FILLS_AT_ONCE && fill(c, c->tls ? decrypt : parse, MSG_DONTWAIT); i++)
 		;
 }
 
@@ -276,6 +288,15 @@ static bool step(struct lf_redis_connection *const *list, size_t count, struct p
 	return true;
 }
 
+/* One that is alone waits in recv() itself first, as a client without deadlines does: most answers are there
+ * within a slice, and poll() would be one system call more for each. */
+static void step_alone(struct lf_redis_connection *c, int64_t end_ms)
+{
+	if (!is_done(c) && lf_redis_buffer_waiting(&c->raw) == 0 && lf_redis_left_ms(end_ms) > 2 * SLICE_MS &&
+	    fill(c, c->tls ? decrypt : parse, 0))
+		receive(c);
+}
+
 static bool all_done(struct lf_redis_connection *const *list, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -290,6 +311,8 @@ void lf_redis_exchange(struct lf_redis_connection *const *list, size_t count, in
 
 	for (size_t i = 0; i < count; i++)
 		start(list[i]);
+	if (count == 1)
+		step_alone(list[0], end_ms);
 	while (fds && !all_done(list, count) && step(list, count, fds, end_ms))
 		;
 	for (size_t i = 0; i < count; i++)
@@ -345,6 +368,16 @@ static void shake(struct lf_redis_connection *c, const char *data, size_t len)
 		c->owed = 0;
 }
 
+/* Ours to wait on from now on; whatever must not wait says so for itself. */
+static int let_wait(int fd)
+{
+	const struct timeval slice = { .tv_usec = SLICE_MS * 1000 };
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == 0 &&
+	       setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof(slice)) == 0 ? 0 : -errno;
+}
+
 /* The end of the handshake is owed as a reply is. */
 static void handshake(struct lf_redis_connection *c, int64_t end_ms)
 {
@@ -363,7 +396,7 @@ static void handshake(struct lf_redis_connection *c, int64_t end_ms)
 			return;
 		}
 		if (fd.revents & (POLLIN | POLLHUP | POLLERR))
-			(void)fill(c, shake);
+			(void)fill(c, shake, MSG_DONTWAIT);
 		if (c->result == LF_SINK_DONE)
 			drain(c);
 	}
@@ -378,7 +411,11 @@ static enum lf_sink_result prepare(struct lf_redis_connection *c,
 	c->reader = redisReaderCreate();
 	if (!c->reader)
 		return lf_redis_fail(err, LF_SINK_RETRY, "no memory for a connection to redis");
+	c->reader->maxbuf = KEPT;
 	result = lf_redis_place_connect(&c->fd, &c->place, end_ms, err);
+	if (result == LF_SINK_DONE && let_wait(c->fd) < 0)
+		return lf_redis_fail(err, LF_SINK_RETRY, "redis at %s: the socket cannot be set up: %s", c->place.text,
+		                     strerror(errno));
 	if (result != LF_SINK_DONE || !tls || c->place.local)
 		return result;
 	result = lf_redis_tls_new(&c->tls, tls, &c->place, err);
@@ -400,6 +437,7 @@ enum lf_sink_result lf_redis_connection_open(struct lf_redis_connection **out,
 		return lf_redis_fail(err, LF_SINK_RETRY, "no memory for a connection to redis");
 	c->fd = -1;
 	c->place = *place;
+	c->replies_max = LF_REDIS_REPLIES_MAX;
 	result = prepare(c, tls, end_ms, err);
 	if (result == LF_SINK_DONE)
 		*out = c;

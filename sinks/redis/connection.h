@@ -16,9 +16,14 @@
 
 #include "sinks/redis/buffer.h"
 #include "sinks/redis/place.h"
+#include "sinks/redis/script.h"
 #include "sinks/redis/tls.h"
 
 struct lf_redis_connection;
+
+/* What is read at once, some hundred entries of some thousand writers each, is less; whoever sends more is
+ * to cost no more memory than that. */
+enum { LF_REDIS_REPLIES_MAX = 128 << 20 };
 
 /* Who we are there.  Lives longer than the connections. */
 struct lf_redis_login {
@@ -26,6 +31,8 @@ struct lf_redis_login {
 	int db;
 	char name[128];  /* CLIENT LIST shows it */
 	const struct lf_redis_tls_files *tls; /* NULL: plaintext */
+	const struct lf_redis_scripts *scripts;
+	size_t replies_max; /* what may be received and not taken yet; 0: LF_REDIS_REPLIES_MAX */
 };
 
 /* Connects only; lf_redis_login() says who we are. */
@@ -40,6 +47,10 @@ LF_MUST_CHECK enum lf_sink_result lf_redis_login(struct lf_redis_connection *con
                                                  const struct lf_redis_login *login, bool scripts,
                                                  int64_t end_ms, struct lf_error *err);
 
+/* Puts the commands that load them; how many those are. */
+size_t lf_redis_put_scripts(struct lf_redis_connection *connection, const struct lf_redis_scripts *scripts);
+
+void lf_redis_connection_bound(struct lf_redis_connection *connection, size_t replies_max);
 const struct lf_redis_place *lf_redis_connection_place(const struct lf_redis_connection *connection);
 int lf_redis_connection_fd(const struct lf_redis_connection *connection);
 

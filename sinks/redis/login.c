@@ -1,7 +1,6 @@
 /* Who we are, in which protocol, and what the server is to know of us. */
 #include "sinks/redis/complaint.h"
 #include "sinks/redis/connection.h"
-#include "sinks/redis/script.h"
 
 /* RESP3 is asked for where hiredis can parse it. */
 enum { HAVE_RESP3 = HIREDIS_MAJOR >= 1 };
@@ -47,14 +46,15 @@ static enum lf_sink_result speak_resp3(struct lf_redis_connection *c, int64_t en
 	return result;
 }
 
-static void put_scripts(struct lf_redis_connection *c)
+size_t lf_redis_put_scripts(struct lf_redis_connection *c, const struct lf_redis_scripts *scripts)
 {
-	for (int i = 0; i < LF_REDIS_SCRIPTS; i++) {
+	for (size_t i = 0; i < scripts->count; i++) {
 		struct lf_text load[] = { LF_REDIS_WORD("SCRIPT"), LF_REDIS_WORD("LOAD"),
-			                      lf_redis_text(lf_redis_script_text(i)) };
+			                      lf_redis_text(scripts->text[i]) };
 
 		lf_redis_put(c, load, 3);
 	}
+	return scripts->count;
 }
 
 static enum lf_sink_result judge_rest(struct lf_redis_connection *c, struct lf_error *err)
@@ -80,6 +80,8 @@ enum lf_sink_result lf_redis_login(struct lf_redis_connection *c, const struct l
 	redisReply *named;
 	char db[16];
 
+	if (login->replies_max > 0)
+		lf_redis_connection_bound(c, login->replies_max);
 	if (*login->password)
 		result = auth(c, login, end_ms, err);
 	if (result == LF_SINK_DONE && HAVE_RESP3)
@@ -93,7 +95,7 @@ enum lf_sink_result lf_redis_login(struct lf_redis_connection *c, const struct l
 		lf_redis_put(c, select, 2);
 	}
 	if (scripts)
-		put_scripts(c);
+		(void)lf_redis_put_scripts(c, login->scripts);
 	lf_redis_exchange(&c, 1, end_ms);
 	named = lf_redis_take(c);
 	/* A name is a courtesy: who may not give himself one goes without, unless it is the server's way to

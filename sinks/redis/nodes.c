@@ -71,8 +71,12 @@ static enum lf_sink_result connect_anew(struct lf_redis_nodes *nodes, struct lf_
 	                                  err);
 	if (result == LF_SINK_DONE)
 		result = lf_redis_login(node->connection, nodes->login, true, end_ms, err);
-	if (result != LF_SINK_DONE)
+	if (result != LF_SINK_DONE) {
 		disconnect(node);
+		return result;
+	}
+	nodes->reconnects += node->lost;
+	node->lost = false;
 	return result;
 }
 
@@ -85,6 +89,7 @@ enum lf_sink_result lf_redis_node_connect(struct lf_redis_nodes *nodes, struct l
 
 	if (node->connection && lf_redis_connection_alive(node->connection))
 		return LF_SINK_DONE;
+	node->lost = node->lost || node->connection;
 	disconnect(node);
 	if (nodes->connect_timeout_ms > 0 && nodes->connect_timeout_ms < part)
 		part = nodes->connect_timeout_ms;
@@ -101,6 +106,7 @@ enum lf_sink_result lf_redis_node_settle(struct lf_redis_nodes *nodes, struct lf
 
 	if (result != LF_SINK_DONE) {
 		disconnect(node);
+		node->lost = true;
 		nodes->stale = true;
 	}
 	return result;

@@ -15,6 +15,7 @@ struct lf_redis_node {
 	bool master; /* or the only one */
 	bool listed;
 	bool forgot; /* the scripts: it was restarted */
+	bool lost;   /* a connection, and has no other yet */
 	bool failed; /* in this round of a pipeline; so are the next two */
 	bool used;
 	size_t skip; /* replies that belong to no command */
@@ -26,6 +27,7 @@ struct lf_redis_nodes {
 	struct lf_redis_node **node; /* [0] is the one of the URL, which always stays */
 	size_t count;
 	bool known, cluster, stale;
+	unsigned reconnects; /* connections in the place of lost ones */
 	struct lf_redis_node *owner[LF_REDIS_SLOTS]; /* of a cluster */
 };
 

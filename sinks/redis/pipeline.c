@@ -1,6 +1,5 @@
 #include "sinks/redis/pipeline.h"
 #include "sinks/redis/complaint.h"
-#include "sinks/redis/script.h"
 
 #include <stdlib.h>
 
@@ -41,6 +40,11 @@ const redisReply *lf_redis_pipeline_reply(const struct lf_redis_pipeline *p, siz
 	return p->command[i].reply;
 }
 
+const struct lf_redis_place *lf_redis_pipeline_place(const struct lf_redis_pipeline *p, size_t i)
+{
+	return &p->command[i].node->place;
+}
+
 void lf_redis_pipeline_clear(struct lf_redis_pipeline *p)
 {
 	for (size_t i = 0; i < p->count; i++)
@@ -78,15 +82,9 @@ static void note(struct round *r, enum lf_sink_result result, const struct lf_er
 		*r->err = *why;
 }
 
-static void put_scripts(struct lf_redis_node *node)
+static void load_scripts(struct round *r, struct lf_redis_node *node)
 {
-	for (int i = 0; i < LF_REDIS_SCRIPTS; i++) {
-		struct lf_text load[] = { LF_REDIS_WORD("SCRIPT"), LF_REDIS_WORD("LOAD"),
-			                      lf_redis_text(lf_redis_script_text(i)) };
-
-		lf_redis_put(node->connection, load, 3);
-	}
-	node->skip += LF_REDIS_SCRIPTS;
+	node->skip += lf_redis_put_scripts(node->connection, r->nodes->login->scripts);
 	node->forgot = false;
 }
 
@@ -103,7 +101,7 @@ static bool make_ready(struct round *r, struct lf_redis_node *node)
 	node->failed = result != LF_SINK_DONE;
 	node->used = !node->failed;
 	if (node->used && node->forgot)
-		put_scripts(node);
+		load_scripts(r, node);
 	return node->used;
 }
 

@@ -33,6 +33,8 @@ LF_MUST_CHECK enum lf_sink_result lf_redis_pipeline_judge(const struct lf_redis_
                                                           struct lf_error *err);
 
 const redisReply *lf_redis_pipeline_reply(const struct lf_redis_pipeline *pipeline, size_t i);
+/* Who sent the i-th reply; good until the nodes learn something new. */
+const struct lf_redis_place *lf_redis_pipeline_place(const struct lf_redis_pipeline *pipeline, size_t i);
 
 /* Empty again; its memory is kept for the next. */
 void lf_redis_pipeline_clear(struct lf_redis_pipeline *pipeline);

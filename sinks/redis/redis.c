@@ -1,58 +1,29 @@
 /* The Redis sink: a shared copy of the hot set, and the quick way of a flag between hosts. */
 #include "sinks/redis/room.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-/* CLIENT LIST shows it; a name with a space is refused. */
-static void name_ourselves(struct lf_redis_login *login, const char *host)
+static int take_options(struct lf_sink *sink, const struct lf_sink_options *options,
+                        struct lf_error *err)
 {
-	(void)snprintf(login->name, sizeof(login->name), "logfold@%s", host && *host ? host : "unknown");
-	for (char *c = login->name; *c; c++)
-		if (!isgraph((unsigned char)*c))
-			*c = '-';
-}
+	char name[128];
+	const struct lf_redis_account_options account = {
+		.url = options->uri,
+		.password = options->password,
+		.files = { options->tls_ca_file, options->tls_certificate_file, options->tls_key_file },
+		.name = name,
+		.scripts = lf_redis_sink_scripts(),
+	};
+	int rc;
 
-static void take_options(struct lf_sink *sink, const struct lf_sink_options *options)
-{
 	sink->options = *options;
-	sink->files = (struct lf_redis_tls_files){ options->tls_ca_file, options->tls_certificate_file,
-		                                       options->tls_key_file };
-	sink->login.user = sink->url.user;
-	sink->login.password = options->password && *options->password ? options->password :
-	                                                                 sink->url.password;
-	sink->login.db = sink->url.db;
-	sink->login.tls = sink->url.tls ? &sink->files : NULL;
-	name_ourselves(&sink->login, options->host);
-}
-
-/* What is empty was not given. */
-static void drop_empty(const char **text)
-{
-	if (*text && !**text)
-		*text = NULL;
-}
-
-static int check(struct lf_sink *sink, struct lf_error *err)
-{
-	drop_empty(&sink->files.ca);
-	drop_empty(&sink->files.certificate);
-	drop_empty(&sink->files.key);
-	if (*sink->login.user && !*sink->login.password)
-		return lf_fail(err, -EINVAL,
-		               "the Redis URL names a user without a password: write user:password@, or set "
-		               "password_file of [redis]");
-	if (!sink->url.tls && (sink->files.ca || sink->files.certificate))
-		return lf_fail(err, -EINVAL, "TLS files are given for Redis, but the URL does not ask for TLS: "
-		               "write rediss://");
-	if (sink->files.key && !sink->files.certificate)
-		return lf_fail(err, -EINVAL, "tls_key_file of [redis] is of no use without a "
-		               "tls_certificate_file");
-	if (sink->options.ttl_s <= 0)
-		return lf_fail(err, -EINVAL, "ttl_s of [redis] must be at least 1");
-	return 0;
+	(void)snprintf(name, sizeof(name), "logfold@%s",
+	               options->host && *options->host ? options->host : "unknown");
+	rc = lf_redis_account_init(&sink->account, &account, err);
+	if (rc == 0 && options->ttl_s <= 0)
+		rc = lf_fail(err, -EINVAL, "ttl_s of [redis] must be at least 1");
+	return rc;
 }
 
 static void close_sink(struct lf_sink *sink)
@@ -61,7 +32,7 @@ static void close_sink(struct lf_sink *sink)
 		return;
 	lf_redis_watch_fini(&sink->watch);
 	lf_redis_nodes_fini(&sink->nodes);
-	explicit_bzero(sink->url.password, sizeof(sink->url.password));
+	lf_redis_account_fini(&sink->account);
 	free(sink);
 }
 
@@ -69,19 +40,14 @@ static int open_sink(struct lf_sink **out, const struct lf_sink_options *options
                      struct lf_error *err)
 {
 	struct lf_sink *sink = calloc(1, sizeof(*sink));
-	struct lf_redis_place place;
 	int rc;
 
 	if (!sink)
 		return lf_fail(err, -ENOMEM, "no memory for the connection to redis");
-	rc = lf_redis_url_parse(&sink->url, options->uri ? options->uri : "", err);
+	rc = take_options(sink, options, err);
 	if (rc == 0) {
-		take_options(sink, options);
-		rc = check(sink, err);
-	}
-	if (rc == 0) {
-		lf_redis_place_set(&place, sink->url.local, sink->url.name, sink->url.port);
-		rc = lf_redis_nodes_init(&sink->nodes, &place, &sink->login, options->connect_timeout_ms);
+		rc = lf_redis_nodes_init(&sink->nodes, &sink->account.place, &sink->account.login,
+		                         options->connect_timeout_ms);
 		if (rc < 0)
 			(void)lf_fail(err, rc, "no memory for the connection to redis");
 	}

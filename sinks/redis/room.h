@@ -8,15 +8,13 @@
 #ifndef LOGFOLD_SINKS_REDIS_ROOM_H
 #define LOGFOLD_SINKS_REDIS_ROOM_H
 
+#include "sinks/redis/account.h"
 #include "sinks/redis/nodes.h"
-#include "sinks/redis/url.h"
 #include "sinks/redis/watch.h"
 
 struct lf_sink {
 	struct lf_sink_options options;
-	struct lf_redis_url url;
-	struct lf_redis_tls_files files;
-	struct lf_redis_login login;
+	struct lf_redis_account account;
 	struct lf_redis_nodes nodes;
 	struct lf_redis_watch watch;
 };

@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <string.h>
 
 /* The first nine names are the identity, written once; from `enabled` on they are the flags.  Their
  * order is that of the field table in fields.c. */
@@ -169,34 +170,36 @@ static const char *const texts[LF_REDIS_SCRIPTS] = {
 };
 
 static char shas[LF_REDIS_SCRIPTS][LF_REDIS_SHA_CHARS + 1];
+static const struct lf_redis_scripts scripts = { LF_REDIS_SCRIPTS, texts, shas };
 
-static void compute_shas(void)
+void lf_redis_scripts_name(const struct lf_redis_scripts *set)
 {
 	static const char digits[] = "0123456789abcdef";
 
-	for (int i = 0; i < LF_REDIS_SCRIPTS; i++) {
+	for (size_t i = 0; i < set->count; i++) {
 		unsigned char raw[EVP_MAX_MD_SIZE] = { 0 };
-		const char *text = texts[i];
-		size_t len = 0;
 
-		while (text[len])
-			len++;
-		/* Where SHA-1 is forbidden the name stays wrong, and hello() says that it is not known. */
-		(void)EVP_Digest(text, len, raw, NULL, EVP_sha1(), NULL);
+		/* Where SHA-1 is forbidden the name stays wrong, and the first call says that it is not known. */
+		(void)EVP_Digest(set->text[i], strlen(set->text[i]), raw, NULL, EVP_sha1(), NULL);
 		for (int j = 0; j < LF_REDIS_SHA_CHARS; j++)
-			shas[i][j] = digits[raw[j / 2] >> (j % 2 ? 0 : 4) & 15];
+			set->sha[i][j] = digits[raw[j / 2] >> (j % 2 ? 0 : 4) & 15];
 	}
 }
 
-const char *lf_redis_script_text(enum lf_redis_script script)
+static void name_ours(void)
 {
-	return texts[script];
+	lf_redis_scripts_name(&scripts);
+}
+
+const struct lf_redis_scripts *lf_redis_sink_scripts(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	(void)pthread_once(&once, name_ours);
+	return &scripts;
 }
 
 const char *lf_redis_script_sha(enum lf_redis_script script)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	(void)pthread_once(&once, compute_shas);
-	return shas[script];
+	return lf_redis_sink_scripts()->sha[script];
 }

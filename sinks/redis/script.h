@@ -8,6 +8,21 @@
 #ifndef LOGFOLD_SINKS_REDIS_SCRIPT_H
 #define LOGFOLD_SINKS_REDIS_SCRIPT_H
 
+#include <stddef.h>
+
+enum { LF_REDIS_SHA_CHARS = 40 };
+
+/* Those that a connection knows from its beginning: their Lua, and the names by which EVALSHA calls them. */
+struct lf_redis_scripts {
+	size_t count;
+	const char *const *text;
+	char (*sha)[LF_REDIS_SHA_CHARS + 1];
+};
+void lf_redis_scripts_name(const struct lf_redis_scripts *scripts); /* computes the names */
+
+/* The sink's. */
+const struct lf_redis_scripts *lf_redis_sink_scripts(void);
+
 enum lf_redis_script {
 	/* KEYS: the entry.  ARGV: see enum lf_redis_merge_arg.  1: its flags were written. */
 	LF_REDIS_MERGE,
@@ -28,10 +43,6 @@ enum lf_redis_merge_arg {
 	/* then for each share: incarnation, "passed muted sampled limited folded" */
 };
 
-enum { LF_REDIS_SHA_CHARS = 40 };
-
-/* The Lua text, and the name by which EVALSHA calls it. */
-const char *lf_redis_script_text(enum lf_redis_script script);
 const char *lf_redis_script_sha(enum lf_redis_script script);
 
 #endif

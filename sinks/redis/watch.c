@@ -132,9 +132,9 @@ static enum lf_sink_result subscribe(struct lf_sink *sink, const char *const *na
 
 	if (result == LF_SINK_DONE)
 		result = lf_redis_connection_open(&connection, &any_node(&sink->nodes)->place,
-		                                  sink->login.tls, end_ms, err);
+		                                  sink->account.login.tls, end_ms, err);
 	if (result == LF_SINK_DONE)
-		result = lf_redis_login(connection, &sink->login, false, end_ms, err);
+		result = lf_redis_login(connection, &sink->account.login, false, end_ms, err);
 	if (result == LF_SINK_DONE) {
 		lf_redis_connection_listen(connection);
 		put_subscriptions(connection, namespaces, count);
