@@ -21,11 +21,12 @@ struct lf_mongo {
 	struct lf_mongo_birth *birth; /* of one that is not there yet */
 	mongoc_collection_t *collections[LF_MONGO_COLLECTIONS];
 	bool broken; /* the next call begins with a new one */
+	bool lost;   /* one was broken, and no call has gone well since */
 	void (*on_drop)(void *arg);
 	void *on_drop_arg;
 };
 
-static const char *const names[LF_MONGO_COLLECTIONS] = { "entries", "counts", "leases" };
+static const char *const names[LF_MONGO_COLLECTIONS] = { "entries", "counts", "leases", "cache", "cache_stamps" };
 
 const char *lf_mongo_collection_name(enum lf_mongo_collection which)
 {
@@ -102,7 +103,8 @@ void lf_mongo_on_drop(struct lf_mongo *mongo, void (*on_drop)(void *arg), void *
 
 /* ---- A call ---- */
 
-/* Whatever the uri says of reading: a lease or a mark of a while ago is another's by now. */
+/* Whatever the uri says of reading: a lease or a mark of a while ago is another's by now, and a record of the
+ * cache is compared with what was just written. */
 static void set_primary(mongoc_collection_t *collection)
 {
 	mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
@@ -133,7 +135,8 @@ static enum lf_sink_result make_client(struct lf_mongo *mongo, int timeout_ms, s
 	mongoc_client_set_stream_initiator(mongo->client, lf_mongo_dial, &mongo->dial);
 	for (int i = 0; i < LF_MONGO_COLLECTIONS; i++)
 		mongo->collections[i] = mongoc_client_get_collection(mongo->client, mongo->database, names[i]);
-	set_primary(mongo->collections[LF_MONGO_LEASES]);
+	for (int i = LF_MONGO_LEASES; i < LF_MONGO_COLLECTIONS; i++)
+		set_primary(mongo->collections[i]);
 	if (mongo->collection) {
 		mongoc_collection_destroy(mongo->collections[LF_MONGO_ENTRIES]);
 		mongo->collections[LF_MONGO_ENTRIES] =
@@ -146,8 +149,10 @@ enum lf_sink_result lf_mongo_begin(struct lf_mongo *mongo, int timeout_ms, struc
 {
 	mongo->timeout_ms = timeout_ms;
 	mongo->dial.failure[0] = '\0';
-	if (mongo->broken)
+	if (mongo->broken) {
 		drop(mongo);
+		mongo->lost = true;
+	}
 	lf_mongo_deadline_set(&mongo->deadline, timeout_ms);
 	return mongo->client ? LF_SINK_DONE : make_client(mongo, timeout_ms, err);
 }
@@ -160,6 +165,15 @@ int lf_mongo_left_ms(const struct lf_mongo *mongo)
 bool lf_mongo_connected(const struct lf_mongo *mongo)
 {
 	return mongo->client && !mongo->broken;
+}
+
+bool lf_mongo_came_back(struct lf_mongo *mongo)
+{
+	bool back = mongo->lost && lf_mongo_connected(mongo);
+
+	if (back)
+		mongo->lost = false;
+	return back;
 }
 
 mongoc_collection_t *lf_mongo_collection(struct lf_mongo *mongo, enum lf_mongo_collection which)

@@ -12,7 +12,14 @@
 
 struct lf_mongo;
 
-enum lf_mongo_collection { LF_MONGO_ENTRIES, LF_MONGO_COUNTS, LF_MONGO_LEASES, LF_MONGO_COLLECTIONS };
+enum lf_mongo_collection {
+	LF_MONGO_ENTRIES,
+	LF_MONGO_COUNTS,
+	LF_MONGO_LEASES,
+	LF_MONGO_CACHE,  /* the cache tier's (cache.h), as is the next */
+	LF_MONGO_STAMPS,
+	LF_MONGO_COLLECTIONS
+};
 
 /* Takes the options apart and connects nothing. */
 LF_MUST_CHECK int lf_mongo_open(struct lf_mongo **out, const struct lf_sink_options *options,
@@ -26,6 +33,9 @@ LF_MUST_CHECK enum lf_sink_result lf_mongo_begin(struct lf_mongo *mongo, int tim
                                                  struct lf_error *err);
 int lf_mongo_left_ms(const struct lf_mongo *mongo);
 bool lf_mongo_connected(const struct lf_mongo *mongo); /* there is a client that nothing was wrong with */
+
+/* At the end of a call: it is the first that went well after one that did not.  Once. */
+bool lf_mongo_came_back(struct lf_mongo *mongo);
 
 /* Between begin and the next begin; the collection and its name are the connection's. */
 mongoc_collection_t *lf_mongo_collection(struct lf_mongo *mongo, enum lf_mongo_collection which);

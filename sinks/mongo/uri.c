@@ -66,27 +66,29 @@ void lf_mongo_uri_hide(const struct lf_mongo_uri *uri, char *text)
 		hide(text, uri->secret);
 }
 
-/* Of a uri that cannot be taken apart: all between // and the last @ may be a secret. */
-static void hide_user_info(char *text)
+/* What the library quotes of a uri with a user may be his password. */
+static void hide_quoted(char *why, const char *uri)
 {
-	char *from = strstr(text, "://"), *to = strrchr(text, '@');
+	char *from = strchr(why, '"'), *to = strrchr(why, '"');
 
-	if (from && to && to > from + 3)
-		memmove(from + 3, to + 1, strlen(to + 1) + 1);
+	if (strchr(uri, '@') && from && to > from)
+		memmove(from, to + 1, strlen(to + 1) + 1);
 }
 
 /* ---- Taking apart ---- */
 
 static int refuse(struct lf_error *err, const char *uri, const char *why)
 {
-	char shown[256];
-	char *question;
+	const char *user = strrchr(uri, '@');
+	size_t scheme = strcspn(uri, ":"), len;
+	const char *rest;
 
-	(void)snprintf(shown, sizeof(shown), "%s", uri);
-	hide_user_info(shown);
-	if ((question = strchr(shown, '?')) != NULL)
-		*question = '\0';
-	return lf_fail(err, -EINVAL, "mongo: the uri '%s' is not one: %s", shown, why);
+	scheme = strncmp(uri + scheme, "://", 3) == 0 ? scheme + 3 : 0;
+	rest = user ? user + 1 : uri + scheme;
+	len = strcspn(rest, "?");
+	/* All before the last @ may be a secret. */
+	return lf_fail(err, -EINVAL, "mongo: the uri '%.*s%.*s' is not one: %s", (int)scheme, uri,
+	               len < 200 ? (int)len : 200, rest, why);
 }
 
 static int parse(struct lf_mongo_uri *out, const char *uri, struct lf_error *err)
@@ -98,7 +100,7 @@ static int parse(struct lf_mongo_uri *out, const char *uri, struct lf_error *err
 	out->uri = mongoc_uri_new_with_error(uri, &error);
 	warning.listening = false;
 	if (!out->uri) {
-		hide_user_info(error.message);
+		hide_quoted(error.message, uri);
 		return refuse(err, uri, error.message[0] ? error.message : "it begins with mongodb://");
 	}
 	if (warning.text[0])
