@@ -5,6 +5,7 @@
 #include "agent/config/config.h"
 #include "agent/core/allowed.h"
 #include "agent/core/daemon.h"
+#include "agent/http/server.h"
 
 /* That the users it names exist here. */
 static int check_users(const struct lf_config *config, struct lf_error *err)
@@ -35,7 +36,7 @@ static int serve(struct lf_config *config, const char *file)
 {
 	struct lf_error err = { "" };
 
-	if (lf_daemon_run(config, file, &lf_complainer, &err) == 0)
+	if (lf_daemon_run(config, file, &lf_complainer, &lf_http_server, &err) == 0)
 		return LF_EXIT_OK;
 	lf_complain("%s", err.text);
 	return LF_EXIT_FAILED;

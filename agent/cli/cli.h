@@ -54,6 +54,7 @@ int lf_cmd_export(const struct lf_options *options);
 int lf_cmd_import(const struct lf_options *options);
 int lf_cmd_agent(const struct lf_options *options);
 int lf_cmd_health(const struct lf_options *options);
+int lf_cmd_cache(const struct lf_options *options);
 int lf_cmd_help(const struct lf_options *options);
 int lf_cmd_version(const struct lf_options *options);
 

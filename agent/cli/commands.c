@@ -40,6 +40,9 @@ const struct lf_command lf_commands[] = {
 	  LF_TAKES_CONFIG | LF_TAKES_TASK, 0, 0 },
 	{ "health", lf_cmd_health, "", "how the agent, its store and its tiers are: 0 healthy, 1 degraded, "
 	  "2 critical", LF_TAKES_AGENT | LF_TAKES_JSON, 0, 0 },
+	{ "cache", lf_cmd_cache, "stats|health|get|set|del|invalidate|warm|export|import [ARGUMENT…]",
+	  "look into the tiered cache, and change what is there",
+	  LF_TAKES_CACHE | LF_TAKES_CONFIG | LF_TAKES_AGENT | LF_TAKES_JSON, 1, LF_WORDS_ANY },
 	{ "help", lf_cmd_help, "[COMMAND]", "explain logfold or one of its commands", 0, 0, 1 },
 	{ "version", lf_cmd_version, "", "print the version", 0, 0, 0 },
 	{ 0 },

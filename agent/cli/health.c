@@ -26,6 +26,13 @@ static const char parts_sql[] =
 	"  '%d entries wait, errors %.1f %%, latency %.1f ms%s', t.value ->> '$.waiting',"
 	"  t.value ->> '$.errorRatePct', t.value ->> '$.latencyMs', iif(t.value ->> '$.trouble' = '', '',"
 	"  ': ' || (t.value ->> '$.trouble'))) FROM h, json_each(j, '$.tiers') t"
+	" UNION ALL SELECT j ->> '$.cache.state', 'cache', iif(j ->> '$.cache.enabled', printf("
+	"  'hit rate %.2f %% of %d lookups, %d in memory, %.1f MiB%s%s', j ->> '$.cache.hitRatePct',"
+	"  j ->> '$.cache.lookups', j ->> '$.cache.items', (j ->> '$.cache.bytes') / 1048576.0,"
+	"  (SELECT group_concat(printf(', %s %s p99 %.3f ms', t.value ->> '$.name', t.value ->> '$.is',"
+	"   t.value ->> '$.loadP99Ms'), '') FROM json_each(j, '$.cache.tiers') t),"
+	"  iif(j ->> '$.cache.reason' = '', '', ': ' || (j ->> '$.cache.reason'))),"
+	"  'off: ' || (j ->> '$.cache.reason')) FROM h"
 	" UNION ALL SELECT j ->> '$.state', '', '' FROM h";
 
 static int exit_of(const char *state)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/cli/cache.h"
 #include "agent/cli/cli.h"
 #include "agent/config/nearest.h"
 
@@ -46,6 +47,8 @@ void lf_help_command(FILE *out, const struct lf_command *command)
 			    "template~=REGEX, frame~=REGEX, tag=NAME, family=ID.  Several of one kind widen\n"
 			    "the choice, different kinds narrow it.\n",
 			    out);
+	if (command->run == lf_cmd_cache)
+		lf_cache_tasks_help(out);
 	if (strstr(command->words, "PERIOD"))
 		(void)fputs("\nA PERIOD is a whole number and its unit: 500ms, 30s, 5m or 2h.  It is counted in\n"
 			    "each process by itself.\n",

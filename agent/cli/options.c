@@ -160,6 +160,104 @@ static int set_fold(struct lf_options *options, const char *value, struct lf_err
 	return lf_policy_period((struct lf_text){ value, strlen(value) }, &options->fold_ms, err);
 }
 
+/* ---- logfold cache ---- */
+
+static int set_file(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	options->cache.given |= LF_CACHE_GIVEN_TIERS;
+	return not_empty(&options->cache.file, value, "file", err);
+}
+
+static int set_redis(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	options->cache.given |= LF_CACHE_GIVEN_TIERS;
+	return not_empty(&options->cache.redis, value, "redis", err);
+}
+
+static int set_mongo(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	options->cache.given |= LF_CACHE_GIVEN_TIERS;
+	return not_empty(&options->cache.mongo, value, "mongo", err);
+}
+
+static int set_cache_name(struct lf_options *options, const char **to, unsigned given, const char *option,
+                          const char *value, struct lf_error *err)
+{
+	if (!*value || strlen(value) > LF_CACHE_NAME_MAX)
+		return lf_fail(err, -EINVAL, "--%s takes 1 to %d bytes", option, (int)LF_CACHE_NAME_MAX);
+	options->cache.given |= given;
+	*to = value;
+	return 0;
+}
+
+static int set_app(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	return set_cache_name(options, &options->cache.app, LF_CACHE_GIVEN_SCOPE, "app", value, err);
+}
+
+static int set_env(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	return set_cache_name(options, &options->cache.env, LF_CACHE_GIVEN_SCOPE, "env", value, err);
+}
+
+static int set_type(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	return set_cache_name(options, &options->cache.type, LF_CACHE_GIVEN_TYPE, "type", value, err);
+}
+
+static int set_org(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	return set_cache_name(options, &options->cache.org, LF_CACHE_GIVEN_ORG, "org", value, err);
+}
+
+static int set_prefix(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	options->cache.given |= LF_CACHE_GIVEN_PREFIX;
+	return not_empty(&options->cache.prefix, value, "prefix", err);
+}
+
+static int set_tag(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	const char *tag = NULL;
+	int rc = set_cache_name(options, &tag, LF_CACHE_GIVEN_TAG, "tag", value, err);
+
+	if (rc == 0 && options->cache.tags_count == LF_CACHE_TAGS_MAX)
+		return lf_fail(err, -EINVAL, "there are more than %d tags: leave some out", (int)LF_CACHE_TAGS_MAX);
+	if (rc == 0)
+		options->cache.tags[options->cache.tags_count++] = (struct lf_text){ tag, strlen(tag) };
+	return rc;
+}
+
+static int set_ttl(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	uint32_t ms = 0;
+	int rc = 0;
+
+	options->cache.given |= LF_CACHE_GIVEN_TTL;
+	options->cache.ttl_ms = LF_CACHE_TTL_NONE;
+	if (strcmp(value, "none") != 0) {
+		rc = lf_policy_period((struct lf_text){ value, strlen(value) }, &ms, err);
+		options->cache.ttl_ms = ms;
+	}
+	return rc;
+}
+
+static int set_critical(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	(void)value;
+	(void)err;
+	options->cache.given |= LF_CACHE_GIVEN_CRITICAL;
+	return 0;
+}
+
+static int set_raw(struct lf_options *options, const char *value, struct lf_error *err)
+{
+	(void)value;
+	(void)err;
+	options->cache.given |= LF_CACHE_GIVEN_RAW;
+	return 0;
+}
+
 static const struct row rows[] = {
 	{ "store", 0, LF_TAKES_STORE, "FILE", "the store, instead of the default one", set_store },
 	{ "agent", 0, LF_TAKES_AGENT, "SOCKET", "the store of the agent that listens there",
@@ -185,6 +283,18 @@ static const struct row rows[] = {
 	{ "output", 0, LF_TAKES_OUTPUT, "FILE", "where to write, instead of stdout", set_output },
 	{ "as", 0, LF_TAKES_IMPORT, "NAME", "whose the numbers are that name nobody", set_as },
 	{ "skip-bad", 0, LF_TAKES_IMPORT, NULL, "leave out lines that cannot be read", set_skip_bad },
+	{ "file", 0, LF_TAKES_CACHE, "FILE", "the SQLite tier, and of Redis and MongoDB only what is named, too", set_file },
+	{ "redis", 0, LF_TAKES_CACHE, "URL", "the Redis tier, instead of what the configuration says", set_redis },
+	{ "mongo", 0, LF_TAKES_CACHE, "URI", "the MongoDB tier, the same way", set_mongo },
+	{ "app", 0, LF_TAKES_CACHE, "NAME", "what the keys begin with, instead of cache.app", set_app },
+	{ "env", 0, LF_TAKES_CACHE, "NAME", "and go on with, instead of cache.env", set_env },
+	{ "type", 0, LF_TAKES_CACHE, "NAME", "the type of the values (entry)", set_type },
+	{ "org", 0, LF_TAKES_CACHE, "NAME", "the organisation whose they are (agent.namespace)", set_org },
+	{ "tag", 0, LF_TAKES_CACHE, "TAG", "set, invalidate: a tag; may be given again", set_tag },
+	{ "prefix", 0, LF_TAKES_CACHE, "TEXT", "invalidate: what the ids begin with", set_prefix },
+	{ "ttl", 0, LF_TAKES_CACHE, "PERIOD", "set: how long it stays (cache.ttl_s), or none: for ever", set_ttl },
+	{ "critical", 0, LF_TAKES_CACHE, NULL, "set: it is on the disk when this returns", set_critical },
+	{ "raw", 0, LF_TAKES_CACHE, NULL, "get: the bytes as they are, and no newline", set_raw },
 	{ "help", 'h', 0, NULL, "print this help", set_help },
 };
 

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "logfold/cache.h"
 #include "logfold/error.h"
 
 enum lf_takes {
@@ -26,6 +27,29 @@ enum lf_takes {
 	LF_TAKES_OUTPUT = 1 << 9,
 	LF_TAKES_IMPORT = 1 << 10,
 	LF_TAKES_FOLD = 1 << 11,
+	LF_TAKES_CACHE = 1 << 12,
+};
+
+/* What `logfold cache` was given, apart from its words. */
+enum lf_cache_given {
+	LF_CACHE_GIVEN_TIERS = 1 << 0, /* --file, --redis or --mongo */
+	LF_CACHE_GIVEN_TYPE = 1 << 1,
+	LF_CACHE_GIVEN_ORG = 1 << 2,
+	LF_CACHE_GIVEN_TAG = 1 << 3,
+	LF_CACHE_GIVEN_PREFIX = 1 << 4,
+	LF_CACHE_GIVEN_TTL = 1 << 5,
+	LF_CACHE_GIVEN_CRITICAL = 1 << 6,
+	LF_CACHE_GIVEN_RAW = 1 << 7,
+	LF_CACHE_GIVEN_SCOPE = 1 << 8, /* --app or --env */
+};
+
+struct lf_cache_wish {
+	unsigned given;
+	const char *file, *redis, *mongo; /* NULL: not given */
+	const char *app, *env, *type, *org, *prefix;
+	struct lf_text tags[LF_CACHE_TAGS_MAX];
+	size_t tags_count;
+	int64_t ttl_ms; /* as lf_cache_set.ttl_ms; LF_CACHE_TTL_CLASS: not given */
 };
 
 enum lf_summary {
@@ -59,6 +83,7 @@ struct lf_options {
 	const char *as;     /* NULL: not given; else not empty */
 	bool skip_bad;
 	uint32_t fold_ms; /* 0: not given */
+	struct lf_cache_wish cache;
 	char **words;             /* ends with NULL, as argv does */
 	int words_count;
 };

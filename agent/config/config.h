@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "logfold/cache.h"
 #include "logfold/error.h"
 
 struct lf_strings {
@@ -79,6 +80,24 @@ struct lf_config {
 		struct lf_threshold memory;     /* % of its limit */
 		int64_t memory_limit_mb;        /* the agent's */
 	} health;
+	struct {
+		bool enabled;
+		const char *app, *env; /* what the keys begin with */
+		int64_t memory_mb, memory_entries; /* 0: no limit */
+		enum lf_cache_policy policy;
+		bool sqlite;
+		const char *file; /* of the SQLite tier; empty: cache.db beside the store */
+		bool redis, mongo; /* that of [redis] and [mongo], where they are enabled */
+		int64_t ttl_s;    /* of what is set without a TTL, and of entries */
+		struct lf_strings critical; /* patterns of type:org:id */
+		int64_t deadline_ms, health_interval_ms;
+	} cache;
+	struct {
+		bool enabled;
+		const char *listen; /* HOST:PORT of the loopback, or unix:/PATH */
+		int64_t max_connections, timeout_s;
+		int64_t ttl_ms; /* of a response; that of health is a second at most */
+	} http;
 	void *texts; /* what the texts live in, and where each value comes from */
 };
 

@@ -6,7 +6,7 @@
 #include "agent/config/pool.h"
 #include "agent/config/toml.h"
 
-enum { LF_KEYS_MAX = 64 };
+enum { LF_KEYS_MAX = 96 };
 
 /* Where a value comes from, for what is wrong with it. */
 struct lf_origin {
@@ -54,7 +54,8 @@ extern const struct lf_section lf_sections[];
 
 extern const struct lf_value_kind lf_value_boolean, lf_value_integer, lf_value_path, lf_value_database,
 	lf_value_mongo_uri, lf_value_redis_uri, lf_value_namespace, lf_value_namespaces, lf_value_users,
-	lf_value_sources, lf_value_frames;
+	lf_value_sources, lf_value_frames, lf_value_name, lf_value_patterns, lf_value_policy,
+	lf_value_listen;
 
 /* The row, which is there. */
 const struct lf_key *lf_key_find(const char *section, const char *name);
@@ -72,6 +73,19 @@ const char *lf_key_takes(const struct lf_key *key, char out[LF_KEY_TAKES_MAX]);
 __attribute__((format(printf, 4, 5))) int lf_key_wrong(const struct lf_config *config,
                                                        const struct lf_key *key, struct lf_error *err,
                                                        const char *format, ...);
+
+/* For who reads a value (values.c): -EINVAL with what is wrong, the value shown; -ENOMEM. */
+int lf_value_refuse(const struct lf_config *config, const struct lf_key *key, struct lf_text value, const char *what,
+                    struct lf_error *err);
+int lf_value_no_memory(const struct lf_key *key, struct lf_error *err);
+/* A copy that lives as long as the configuration; what is too long, not `is_good` or unclean is refused. */
+LF_MUST_CHECK int lf_value_keep(struct lf_config *config, const char **to, const struct lf_key *key, struct lf_text text,
+                                bool is_good, struct lf_error *err);
+/* A list of strings, each of which `is_good` takes; an empty one only where `may_be_empty`. */
+LF_MUST_CHECK int lf_value_keep_list(struct lf_config *config, const struct lf_key *key, const struct lf_toml_node *node,
+                                     bool (*is_good)(struct lf_text text), bool may_be_empty, struct lf_error *err);
+void lf_value_print_text(const struct lf_config *config, const struct lf_key *key, FILE *out);
+void lf_value_print_list(const struct lf_config *config, const struct lf_key *key, FILE *out);
 
 /* A text as a TOML string. */
 void lf_print_string(const char *text, FILE *out);

@@ -8,14 +8,14 @@
 #include "hashing/utf8.h"
 #include "hashing/namespace.h"
 
-static int no_memory(const struct lf_key *key, struct lf_error *err)
+int lf_value_no_memory(const struct lf_key *key, struct lf_error *err)
 {
 	return lf_fail(err, -ENOMEM, "%s.%s cannot be read: out of memory", key->section, key->name);
 }
 
 /* `what` is wrong with the value, which is shown. */
-static int refuse(const struct lf_config *config, const struct lf_key *key, struct lf_text value,
-                  const char *what, struct lf_error *err)
+int lf_value_refuse(const struct lf_config *config, const struct lf_key *key, struct lf_text value, const char *what,
+                    struct lf_error *err)
 {
 	char shown[LF_TOML_SHOWN_MAX];
 
@@ -77,23 +77,29 @@ static int keep(struct lf_config *config, const char **to, const struct lf_key *
 		                    key->section, key->name);
 	copy = lf_pool_text(&texts->pool, text);
 	if (!copy)
-		return no_memory(key, err);
+		return lf_value_no_memory(key, err);
 	*to = copy;
 	return 0;
 }
 
-static int keep_checked(struct lf_config *config, const struct lf_key *key, struct lf_text text,
-                        bool is_good, struct lf_error *err)
+int lf_value_keep(struct lf_config *config, const char **to, const struct lf_key *key, struct lf_text text, bool is_good,
+                  struct lf_error *err)
 {
 	if ((int64_t)text.len > key->most)
 		return lf_key_wrong(config, key, err, "%s.%s is longer than %" PRId64 " bytes: shorten it",
 		                    key->section, key->name, key->most);
 	if (!is_good)
-		return refuse(config, key, text, key->kind->takes, err);
-	return keep(config, text_of(config, key), key, text, err);
+		return lf_value_refuse(config, key, text, key->kind->takes, err);
+	return keep(config, to, key, text, err);
 }
 
-static void print_text(const struct lf_config *config, const struct lf_key *key, FILE *out)
+static int keep_checked(struct lf_config *config, const struct lf_key *key, struct lf_text text, bool is_good,
+                        struct lf_error *err)
+{
+	return lf_value_keep(config, text_of(config, key), key, text, is_good, err);
+}
+
+void lf_value_print_text(const struct lf_config *config, const struct lf_key *key, FILE *out)
 {
 	lf_print_string(*text_of(config, key), out);
 }
@@ -111,7 +117,7 @@ static int set_path(struct lf_config *config, const struct lf_key *key, const st
 	return keep_checked(config, key, path, is_good, err);
 }
 
-const struct lf_value_kind lf_value_path = { "an absolute path", LF_TOML_STRING, set_path, print_text };
+const struct lf_value_kind lf_value_path = { "an absolute path", LF_TOML_STRING, set_path, lf_value_print_text };
 
 /* How many of the first bytes are of the set. */
 static size_t span(struct lf_text text, const char *set)
@@ -137,7 +143,7 @@ static int set_namespace(struct lf_config *config, const struct lf_key *key,
 }
 
 const struct lf_value_kind lf_value_namespace = { "1 to 64 of letters, digits, '.', '_' and '-'",
-	                                   LF_TOML_STRING, set_namespace, print_text };
+	                                   LF_TOML_STRING, set_namespace, lf_value_print_text };
 
 static int set_database(struct lf_config *config, const struct lf_key *key,
                         const struct lf_toml_node *node, struct lf_error *err)
@@ -149,7 +155,7 @@ static int set_database(struct lf_config *config, const struct lf_key *key,
 }
 
 const struct lf_value_kind lf_value_database = { "1 to 63 of letters, digits, '_' and '-'", LF_TOML_STRING,
-	                                  set_database, print_text };
+	                                  set_database, lf_value_print_text };
 
 static int set_users(struct lf_config *config, const struct lf_key *key,
                      const struct lf_toml_node *node, struct lf_error *err)
@@ -158,7 +164,7 @@ static int set_users(struct lf_config *config, const struct lf_key *key,
 	bool all = text.len == 3 && memcmp(text.data, "all", 3) == 0;
 
 	if (!all && !(text.len == 3 && memcmp(text.data, "own", 3) == 0))
-		return refuse(config, key, text, key->kind->takes, err);
+		return lf_value_refuse(config, key, text, key->kind->takes, err);
 	*(bool *)lf_key_value(config, key) = all;
 	return 0;
 }
@@ -212,8 +218,8 @@ static bool is_grant(struct lf_text text)
 	return is_star(namespace) || is_name(namespace, LF_NAMESPACE_MAX);
 }
 
-static int set_namespaces(struct lf_config *config, const struct lf_key *key,
-                          const struct lf_toml_node *node, struct lf_error *err)
+int lf_value_keep_list(struct lf_config *config, const struct lf_key *key, const struct lf_toml_node *node,
+                       bool (*is_good)(struct lf_text text), bool may_be_empty, struct lf_error *err)
 {
 	struct lf_strings *list = lf_key_value(config, key), found = { NULL, 0 };
 	struct lf_config_texts *texts = config->texts;
@@ -223,16 +229,16 @@ static int set_namespaces(struct lf_config *config, const struct lf_key *key,
 
 	for (item = node->first; item; item = item->next)
 		count++;
-	if (count == 0)
+	if (count == 0 && !may_be_empty)
 		return empty_list(config, key, err);
-	found.item = lf_pool_alloc(&texts->pool, count * sizeof(*found.item));
+	found.item = lf_pool_alloc(&texts->pool, (count + 1) * sizeof(*found.item));
 	if (!found.item)
-		return no_memory(key, err);
+		return lf_value_no_memory(key, err);
 	for (item = node->first; item; item = item->next) {
 		if (item->type != LF_TOML_STRING)
 			return not_strings(config, key, item, err);
-		if ((int64_t)item->as.string.len > key->most || !is_grant(item->as.string))
-			return refuse(config, key, item->as.string, key->kind->takes, err);
+		if ((int64_t)item->as.string.len > key->most || !is_good(item->as.string))
+			return lf_value_refuse(config, key, item->as.string, key->kind->takes, err);
 		rc = keep(config, &found.item[found.count++], key, item->as.string, err);
 		if (rc < 0)
 			return rc;
@@ -241,7 +247,13 @@ static int set_namespaces(struct lf_config *config, const struct lf_key *key,
 	return 0;
 }
 
-static void print_namespaces(const struct lf_config *config, const struct lf_key *key, FILE *out)
+static int set_namespaces(struct lf_config *config, const struct lf_key *key,
+                          const struct lf_toml_node *node, struct lf_error *err)
+{
+	return lf_value_keep_list(config, key, node, is_grant, false, err);
+}
+
+void lf_value_print_list(const struct lf_config *config, const struct lf_key *key, FILE *out)
 {
 	const struct lf_strings *list = lf_key_value(config, key);
 	size_t i;
@@ -250,11 +262,11 @@ static void print_namespaces(const struct lf_config *config, const struct lf_key
 		(void)fputs(i ? ", " : "[", out);
 		lf_print_string(list->item[i], out);
 	}
-	(void)fputc(']', out);
+	(void)fputs(i ? "]" : "[]", out);
 }
 
 const struct lf_value_kind lf_value_namespaces = { "a list of NAMESPACE, USER:NAMESPACE and *", LF_TOML_ARRAY,
-	                                    set_namespaces, print_namespaces };
+	                                    set_namespaces, lf_value_print_list };
 
 static const char *const source_names[LF_READ_SOURCES] = {
 	[LF_READ_MEMORY] = "memory",
@@ -287,7 +299,7 @@ static int set_sources(struct lf_config *config, const struct lf_key *key,
 			return not_strings(config, key, item, err);
 		source = source_of(item->as.string);
 		if (source == LF_READ_SOURCES)
-			return refuse(config, key, item->as.string, key->kind->takes, err);
+			return lf_value_refuse(config, key, item->as.string, key->kind->takes, err);
 		if (given & 1u << source)
 			return lf_key_wrong(config, key, err, "%s.%s names '%s' twice: remove one", key->section,
 			                    key->name, source_names[source]);
@@ -335,7 +347,7 @@ static int join_frames(const struct lf_config *config, const struct lf_key *key,
 		if (item->type != LF_TOML_STRING)
 			return not_strings(config, key, item, err);
 		if (!is_frame_name(item->as.string))
-			return refuse(config, key, item->as.string, key->kind->takes, err);
+			return lf_value_refuse(config, key, item->as.string, key->kind->takes, err);
 		if (len + item->as.string.len + 1 > (size_t)key->most)
 			return lf_key_wrong(config, key, err, "%s.%s has more than %" PRId64
 			                    " bytes of names: shorten it", key->section, key->name, key->most);
@@ -355,7 +367,7 @@ static int set_frames(struct lf_config *config, const struct lf_key *key,
 	int rc;
 
 	if (!joined)
-		return no_memory(key, err);
+		return lf_value_no_memory(key, err);
 	rc = join_frames(config, key, node, joined, err);
 	return rc < 0 ? rc : keep(config, text_of(config, key), key,
 	                          (struct lf_text){ joined, strlen(joined) }, err);

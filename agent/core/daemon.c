@@ -13,8 +13,8 @@
 
 #include "agent/core/agent.h"
 #include "agent/core/allowed.h"
+#include "agent/core/cache_json.h"
 #include "agent/core/health.h"
-#include "agent/core/json.h"
 #include "agent/core/lookup.h"
 #include "agent/core/notify.h"
 #include "hashing/clock.h"
@@ -31,6 +31,10 @@ struct daemon {
 	struct lf_agent *agent;
 	struct lf_tiers *tiers;
 	struct lf_lookups *lookups;
+	struct lf_cached *cached;
+	struct lf_desk *desk;
+	const struct lf_server_ops *server_ops;
+	struct lf_server *server; /* NULL: there is none, or it could not be opened */
 	int signal_fd; /* signalfd */
 	int wake_fd;   /* eventfd: a tier's thread has something for us */
 	int events_fd; /* epoll: readable when one of the two is */
@@ -60,16 +64,15 @@ static void note_adopted(void *arg)
 
 /* ---- Requests ---- */
 
-static void found(void *arg, struct lf_control_ticket ticket, const struct lf_entry *entry,
-                  const char *source)
+static void found(void *arg, struct lf_control_ticket ticket, struct lf_text entry, const char *source)
 {
 	struct daemon *daemon = arg;
 	char *text = NULL;
 	size_t bytes = 0;
-	FILE *out = entry ? open_memstream(&text, &bytes) : NULL;
+	FILE *out = entry.len ? open_memstream(&text, &bytes) : NULL;
 
 	if (out) {
-		lf_json_entry(out, entry);
+		(void)fwrite(entry.data, 1, entry.len, out);
 		(void)fprintf(out, "%s\n", source);
 		(void)fclose(out);
 		(void)lf_agent_reply(daemon->agent, ticket, LF_CONTROL_DATA, text, bytes);
@@ -77,6 +80,34 @@ static void found(void *arg, struct lf_control_ticket ticket, const struct lf_en
 		(void)lf_agent_reply(daemon->agent, ticket, LF_CONTROL_OK, "", 0);
 	}
 	free(text);
+}
+
+static void write_answer(void *arg, enum lf_question question, const struct lf_cached_state *state, FILE *out)
+{
+	struct daemon *daemon = arg;
+
+	if (question == LF_ASKED_HEALTH) {
+		lf_health_write(out, daemon->config, daemon->agent, daemon->tiers, state,
+		                lf_clock_ms() - daemon->began_ms);
+		return;
+	}
+	lf_cache_stats_write(out, &state->stats);
+	(void)fputc('\n', out);
+}
+
+static void send_answer(void *arg, struct lf_control_ticket ticket, const char *text, size_t bytes)
+{
+	struct daemon *daemon = arg;
+
+	(void)lf_agent_reply(daemon->agent, ticket, LF_CONTROL_DATA, text, bytes);
+}
+
+static int ask_desk(struct daemon *daemon, enum lf_question question, const struct lf_control_request *request,
+                    struct lf_error *err)
+{
+	int rc = lf_desk_ask_for(daemon->desk, daemon->cached, question, request->ticket, err);
+
+	return rc < 0 ? rc : LF_CONTROL_LATER;
 }
 
 static int find(struct daemon *daemon, const struct lf_control_request *request,
@@ -104,13 +135,13 @@ static int handle_request(void *arg, const struct lf_control_request *request, F
 {
 	struct daemon *daemon = arg;
 
-	if (!daemon->tiers || !daemon->lookups)
+	(void)reply;
+	if (!daemon->tiers || !daemon->cached || !daemon->lookups)
 		return lf_fail(err, -ENOMEM, "there was no memory for the tiers: start the agent anew");
-	if (strcmp(request->line, "health") == 0) {
-		lf_health_write(reply, daemon->config, daemon->agent, daemon->tiers,
-		                lf_clock_ms() - daemon->began_ms);
-		return LF_CONTROL_DATA;
-	}
+	if (strcmp(request->line, "health") == 0)
+		return ask_desk(daemon, LF_ASKED_HEALTH, request, err);
+	if (strcmp(request->line, "cache") == 0)
+		return ask_desk(daemon, LF_ASKED_CACHE, request, err);
 	if (strncmp(request->line, "find ", 5) == 0)
 		return find(daemon, request, err);
 	return lf_fail(err, -ENOSYS, "there is no such request");
@@ -124,6 +155,10 @@ static void store_changed(void *arg)
 
 	if (daemon->tiers)
 		lf_tiers_wake(daemon->tiers);
+	if (!daemon->cached)
+		return;
+	lf_cached_store_changed(daemon->cached);
+	lf_cached_follow(daemon->cached, lf_agent_store(daemon->agent));
 }
 
 static const char *given(const char *text)
@@ -177,18 +212,52 @@ static int open_tiers(struct daemon *daemon, struct lf_error *err)
 		.adopted = note_adopted,
 		.arg = daemon,
 	};
+	struct lf_cached_options cached = { .config = daemon->config,
+		                            .store_path = lf_agent_store_path(daemon->agent),
+		                            .reporter = daemon->reporter, .wake = wake, .arg = daemon };
 	struct lf_lookups_options lookups = { .config = daemon->config, .wake = wake, .found = found,
 		                              .arg = daemon };
 	int rc = lf_tiers_start(&daemon->tiers, &tiers, err);
 
+	if (rc == 0)
+		rc = lf_cached_new(&daemon->cached, &cached, err);
 	lookups.tiers = daemon->tiers;
+	lookups.cached = daemon->cached;
 	return rc < 0 ? rc : lf_lookups_new(&daemon->lookups, &lookups, err);
 }
 
+/* An agent without it still counts. */
+static void open_server(struct daemon *daemon)
+{
+	const struct lf_serving serving = { .config = daemon->config,
+		                            .store_path = lf_agent_store_path(daemon->agent),
+		                            .cached = daemon->cached, .desk = daemon->desk,
+		                            .reporter = daemon->reporter };
+	struct lf_error err = { "" };
+
+	lf_desk_shut(daemon->desk, false);
+	if (daemon->server_ops && daemon->cached &&
+	    daemon->server_ops->open(&daemon->server, &serving, &err) < 0)
+		lf_say(&daemon->reporter, "%s; the agent goes on without it", err.text);
+}
+
+static void close_server(struct daemon *daemon)
+{
+	if (!daemon->server)
+		return;
+	lf_desk_shut(daemon->desk, true);
+	daemon->server_ops->close(daemon->server);
+	daemon->server = NULL;
+}
+
+/* First who may ask, then who may answer. */
 static void close_tiers(struct daemon *daemon, int64_t timeout_ms)
 {
+	close_server(daemon);
 	lf_tiers_stop(daemon->tiers, lf_clock_ms() + timeout_ms);
 	daemon->tiers = NULL;
+	lf_cached_free(daemon->cached);
+	daemon->cached = NULL;
 	lf_lookups_free(daemon->lookups);
 	daemon->lookups = NULL;
 }
@@ -236,6 +305,7 @@ static void reload(struct daemon *daemon)
 	lf_agent_announce_every(daemon->agent, (unsigned)next->agent.announce_interval_s);
 	if (open_tiers(daemon, &err) < 0)
 		lf_say(&daemon->reporter, "%s", err.text);
+	open_server(daemon);
 	lf_say(&daemon->reporter, "the configuration was read again");
 }
 
@@ -266,6 +336,10 @@ static void take_news(struct daemon *daemon)
 		lf_agent_publish(daemon->agent);
 	if (daemon->lookups)
 		lf_lookups_go_on(daemon->lookups, lf_agent_store(daemon->agent));
+	if (daemon->cached)
+		lf_cached_follow(daemon->cached, lf_agent_store(daemon->agent));
+	if (daemon->tiers && daemon->cached)
+		lf_desk_serve(daemon->desk);
 }
 
 static void serve(struct daemon *daemon)
@@ -319,6 +393,7 @@ static void close_all(struct daemon *daemon)
 		close_tiers(daemon, daemon->config->agent.stop_timeout_ms);
 		lf_agent_close(daemon->agent);
 	}
+	lf_desk_free(daemon->desk);
 	close_fd(daemon->events_fd);
 	close_fd(daemon->wake_fd);
 	close_fd(daemon->signal_fd);
@@ -326,11 +401,18 @@ static void close_all(struct daemon *daemon)
 	lf_config_free(daemon->config);
 }
 
-int lf_daemon_run(struct lf_config *config, const char *file, const struct lf_reporter *reporter,
-                  struct lf_error *err)
+static int open_desk(struct daemon *daemon, struct lf_error *err)
 {
-	struct daemon daemon = { .config = config, .file = file, .reporter = *reporter, .signal_fd = -1,
-		                 .wake_fd = -1, .events_fd = -1, .began_ms = lf_clock_ms() };
+	struct lf_desk_options options = { .wake = wake, .write = write_answer, .reply = send_answer, .arg = daemon };
+
+	return lf_desk_new(&daemon->desk, &options, err);
+}
+
+int lf_daemon_run(struct lf_config *config, const char *file, const struct lf_reporter *reporter,
+                  const struct lf_server_ops *server, struct lf_error *err)
+{
+	struct daemon daemon = { .config = config, .file = file, .reporter = *reporter, .server_ops = server,
+		                 .signal_fd = -1, .wake_fd = -1, .events_fd = -1, .began_ms = lf_clock_ms() };
 	int rc = open_signals(&daemon, err);
 
 	if (rc == 0)
@@ -338,8 +420,11 @@ int lf_daemon_run(struct lf_config *config, const char *file, const struct lf_re
 	if (rc == 0)
 		rc = open_agent(&daemon, err);
 	if (rc == 0)
+		rc = open_desk(&daemon, err);
+	if (rc == 0)
 		rc = open_tiers(&daemon, err);
 	if (rc == 0) {
+		open_server(&daemon);
 		lf_notify("READY=1");
 		serve(&daemon);
 		lf_notify("STOPPING=1");

@@ -7,6 +7,7 @@
  * agent's own requests it answers:
  *
  *   health                     lf_health_write()
+ *   cache                      lf_cache_stats_write(), of the fleet's cache
  *   find [<namespace>] <hash>  an entry as JSON, from wherever it is known (agent/core/lookup.h); then a
  *                              line that says where
  */
@@ -15,10 +16,12 @@
 
 #include "agent/config/config.h"
 #include "agent/core/reporter.h"
+#include "agent/core/serving.h"
 
 /* Serves until it is told to stop.  Takes the configuration over; `file` is what SIGHUP reads again, NULL:
- * nothing.  -EBUSY when another agent has the run directory. */
+ * nothing; `server` is what else serves, NULL: nothing.  -EBUSY when another agent has the run directory. */
 LF_MUST_CHECK int lf_daemon_run(struct lf_config *config, const char *file,
-                                const struct lf_reporter *reporter, struct lf_error *err);
+                                const struct lf_reporter *reporter, const struct lf_server_ops *server,
+                                struct lf_error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/core/cache_json.h"
 #include "agent/core/json.h"
 #include "hashing/clock.h"
 
@@ -146,8 +147,34 @@ static enum lf_health write_tiers(FILE *out, const struct lf_config *config, str
 	return worst;
 }
 
+enum lf_health lf_health_write_cache(FILE *out, const struct lf_cached_state *cache)
+{
+	struct lf_cache_health health = cache->health;
+	enum lf_health state = LF_HEALTHY;
+
+	if (cache->open) {
+		if (cache->trouble[0]) /* its servers' */
+			(void)snprintf(health.reason, sizeof(health.reason), "%.255s", cache->trouble);
+		if (health.state > LF_CACHE_DEGRADED || cache->trouble[0])
+			health.state = LF_CACHE_DEGRADED;
+		state = health.state == LF_CACHE_HEALTHY ? LF_HEALTHY : LF_DEGRADED;
+		lf_cache_health_write(out, &health, &cache->stats);
+		return state;
+	}
+	if (cache->on && cache->trouble[0])
+		state = LF_DEGRADED;
+	(void)fputc('{', out);
+	write_state(out, state);
+	(void)fputs(",\"enabled\":false,\"tiers\":[],\"reason\":", out);
+	lf_json_string(out, text_of(!cache->on         ? "the configuration says so" :
+	                            cache->trouble[0] ? cache->trouble :
+	                                                "it is being opened"));
+	(void)fputc('}', out);
+	return state;
+}
+
 void lf_health_write(FILE *out, const struct lf_config *config, struct lf_agent *agent,
-                     struct lf_tiers *tiers, int64_t uptime_ms)
+                     struct lf_tiers *tiers, const struct lf_cached_state *cache, int64_t uptime_ms)
 {
 	enum lf_health worst;
 
@@ -159,6 +186,8 @@ void lf_health_write(FILE *out, const struct lf_config *config, struct lf_agent 
 	worst = lf_health_worse(worst, write_store(out, agent));
 	(void)fputc(',', out);
 	worst = lf_health_worse(worst, write_tiers(out, config, tiers));
+	(void)fputs(",\"cache\":", out);
+	worst = lf_health_worse(worst, lf_health_write_cache(out, cache));
 	(void)fputc(',', out);
 	write_state(out, worst);
 	(void)fputs("}\n", out);

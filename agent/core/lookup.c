@@ -4,23 +4,26 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-#include "agent/core/sinks.h"
-#include "hashing/clock.h"
-#include "sinks/copy.h"
+#include "agent/core/json.h"
 
-enum {
-	SEARCHES_MAX = 64,
-	KEPT_MS = 5000, /* as long as a poll: what a tier said is not older than what the store would know */
-};
+enum { SEARCHES_MAX = 64, NAMESPACES_MAX = 256 };
 
 struct search {
-	struct lf_lookup lookup; /* first: what done() hands back */
+	struct lf_lookup lookup;  /* first: what done() hands back */
+	struct lf_cached_job job; /* the fleet's cache is asked */
 	struct lf_lookups *lookups;
 	struct lf_control_ticket ticket;
-	size_t step; /* in the order of places */
-	bool found;
-	struct lf_entry entry; /* a copy */
+	size_t step;      /* in the order of places */
+	bool has_copies;
+	bool store_asked; /* once is enough */
+	bool replied;     /* what is looked for now is to be kept only */
+	/* Where it was found, NULL: not yet; and the line of JSON. */
+	const char *source;
+	char *text;
+	size_t bytes;
+	int64_t kept_ms; /* CLOCK_REALTIME: since when the fleet's cache had it */
 	struct search *next;
 };
 
@@ -29,8 +32,17 @@ struct lf_lookups {
 	pthread_mutex_t lock;
 	struct search *answered; /* or new: to be gone on with */
 	size_t searches;
-	struct lf_sink *memory;
-	int64_t memory_since_ms;
+	/* A cache has a space for each as long as it lives: who asks for one namespace after the other gets no more. */
+	char namespaces[NAMESPACES_MAX][LF_NAMESPACE_MAX + 1];
+	size_t namespaces_count;
+};
+
+/* A copy that is to be kept for the fleet. */
+struct keeping {
+	struct lf_cached_job job; /* first */
+	char namespace[LF_NAMESPACE_MAX + 1], hash[LF_HASH_CHARS + 1];
+	size_t bytes;
+	char text[];
 };
 
 static const char *const names[LF_READ_SOURCES] = {
@@ -40,81 +52,61 @@ static const char *const names[LF_READ_SOURCES] = {
 	[LF_READ_MONGO] = "mongo",
 };
 
-/* ---- What is in memory ---- */
-
-/* All at once, as nothing is worth more than the next look. */
-static void forget_old(struct lf_lookups *lookups)
+static int64_t now_ms(void)
 {
-	struct lf_sink_options options = { .uri = NULL };
-	struct lf_sink *fresh;
+	struct timespec now = { 0 };
 
-	if (lf_clock_ms() - lookups->memory_since_ms < KEPT_MS ||
-	    lf_sink_memory.open(&fresh, &options, NULL) < 0)
-		return;
-	lf_sink_memory.close(lookups->memory);
-	lookups->memory = fresh;
-	lookups->memory_since_ms = lf_clock_ms();
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* One share holds all of what the tier said. */
-static void keep(struct lf_lookups *lookups, const struct lf_entry *entry)
-{
-	struct lf_share all = { .incarnation = "memory" };
-	struct lf_sink_record record = { .entry = entry, .flags_changed = true, .shares = &all,
-		                         .shares_count = 1 };
-	struct lf_sink_batch batch = { &record, 1, 0 };
+/* ---- Searches ---- */
 
-	memcpy(all.counts, entry->counts, sizeof(all.counts));
-	(void)lf_sink_memory.flush(lookups->memory, &batch, 0, NULL);
+static void reply(struct search *search)
+{
+	const struct lf_lookups_options *options = &search->lookups->options;
+	struct lf_text text = { search->text, search->source ? search->bytes : 0 };
+
+	if (!search->replied)
+		options->found(options->arg, search->ticket, text, search->source);
+	search->replied = true;
 }
 
-/* ---- One place after the other ---- */
-
-static void end(struct search *search, const char *source)
+static void end(struct search *search)
 {
-	struct lf_lookups *lookups = search->lookups;
-
-	lookups->options.found(lookups->options.arg, search->ticket, search->found ? &search->entry : NULL,
-	                       source);
-	lookups->searches--;
-	lf_entry_fini(&search->entry);
+	reply(search);
+	search->lookups->searches--;
+	free(search->text);
 	free(search);
 }
 
-static int take(void *arg, const struct lf_entry *entry)
+static void take_text(struct search *search, struct lf_text text, const char *source)
 {
-	struct search *search = arg;
-
-	search->found = lf_entry_copy(&search->entry, entry) == 0;
-	return 1;
+	free(search->text);
+	search->text = malloc(text.len + 1);
+	search->bytes = text.len;
+	search->source = search->text ? source : NULL;
+	if (search->text)
+		memcpy(search->text, text.data, text.len);
 }
 
-static int take_of_sink(void *arg, const struct lf_entry *entry, const struct lf_share *shares,
-                        size_t shares_count)
+static void take_entry(struct search *search, const struct lf_entry *entry, const char *source)
 {
-	(void)shares;
-	(void)shares_count;
-	return take(arg, entry);
+	char *text = NULL;
+	size_t bytes = 0;
+	FILE *out = open_memstream(&text, &bytes);
+
+	if (!out)
+		return;
+	lf_json_entry(out, entry);
+	if (fclose(out) == 0)
+		take_text(search, (struct lf_text){ text, bytes }, source);
+	free(text);
 }
 
-static void look_in_memory(struct search *search)
+static struct lf_text line_of(const struct search *search)
 {
-	const char *hashes[] = { search->lookup.hash };
-	struct lf_sink_query query = { .namespace = search->lookup.namespace, .hashes = hashes,
-		                       .hashes_count = 1 };
-
-	forget_old(search->lookups);
-	(void)lf_sink_memory.read(search->lookups->memory, &query, take_of_sink, search, 0, NULL);
-}
-
-static void look_in_store(struct search *search, struct lf_store *store)
-{
-	struct lf_query query = { .namespace = search->lookup.namespace,
-		                  .hash_prefix = search->lookup.hash };
-
-	/* A store that fails is as good as one that does not know: the next place is asked. */
-	if (lf_store_each(store, &query, take, search, NULL) < 0)
-		search->found = false;
+	return (struct lf_text){ search->text, search->bytes };
 }
 
 /* For lf_lookups_go_on(), soon. */
@@ -129,13 +121,100 @@ static void put_off(struct search *search)
 	lookups->options.wake(lookups->options.arg);
 }
 
+/* ---- The copies ---- */
+
+/* Whether they are kept of what is in that namespace. */
+static bool has_copies(struct lf_lookups *lookups, const char *namespace)
+{
+	for (size_t i = 0; i < lookups->namespaces_count; i++)
+		if (strcmp(lookups->namespaces[i], namespace) == 0)
+			return true;
+	if (lookups->namespaces_count == NAMESPACES_MAX)
+		return false;
+	(void)snprintf(lookups->namespaces[lookups->namespaces_count++], LF_NAMESPACE_MAX + 1, "%s", namespace);
+	return true;
+}
+
+static void look_at_own_copy(struct search *search)
+{
+	struct lf_cache_value value;
+
+	if (!lf_cached_get(lf_cached_own(search->lookups->options.cached), search->lookup.namespace, search->lookup.hash,
+	                   &value))
+		return;
+	take_text(search, (struct lf_text){ value.data, value.len }, names[LF_READ_MEMORY]);
+	lf_cache_value_release(&value);
+}
+
+/* In the cache's thread. */
+static void look_at_fleet_copy(struct lf_cached *cached, struct lf_cached_job *job)
+{
+	struct search *search = (struct search *)((char *)job - offsetof(struct search, job));
+	struct lf_cache_value value;
+
+	if (lf_cached_get(lf_cached_fleet(cached), search->lookup.namespace, search->lookup.hash, &value)) {
+		take_text(search, (struct lf_text){ value.data, value.len }, names[LF_READ_MEMORY]);
+		search->kept_ms = value.expires_ms ? value.expires_ms - lf_cached_ttl_ms(cached) : 0;
+		lf_cache_value_release(&value);
+	}
+	put_off(search);
+}
+
+static void keep_for_fleet(struct lf_cached *cached, struct lf_cached_job *job)
+{
+	struct keeping *keeping = (struct keeping *)job;
+	struct lf_text text = { keeping->text, keeping->bytes };
+
+	lf_cached_keep(lf_cached_fleet(cached), keeping->namespace, keeping->hash, text, LF_CACHE_TTL_CLASS);
+	free(keeping);
+}
+
+/* Before the next search begins, so that it finds the copy. */
+static void keep(struct search *search)
+{
+	struct keeping *keeping = search->has_copies ? malloc(sizeof(*keeping) + search->bytes) : NULL;
+
+	if (!keeping)
+		return;
+	keeping->job.work = keep_for_fleet;
+	memcpy(keeping->namespace, search->lookup.namespace, sizeof(keeping->namespace));
+	memcpy(keeping->hash, search->lookup.hash, sizeof(keeping->hash));
+	keeping->bytes = search->bytes;
+	memcpy(keeping->text, search->text, search->bytes);
+	lf_cached_put(search->lookups->options.cached, &keeping->job);
+}
+
+/* ---- The store and the tiers ---- */
+
+static int take(void *arg, const struct lf_entry *entry)
+{
+	take_entry(arg, entry, names[LF_READ_SQLITE]);
+	return 1;
+}
+
+static void look_in_store(struct search *search, struct lf_store *store)
+{
+	struct lf_query query = { .namespace = search->lookup.namespace, .hash_prefix = search->lookup.hash };
+
+	if (search->store_asked)
+		return;
+	search->store_asked = true;
+	/* A store that fails is as good as one that does not know: the next place is asked. */
+	if (lf_store_each(store, &query, take, search, NULL) < 0)
+		search->source = NULL;
+	if (search->source && search->has_copies)
+		lf_cached_keep(lf_cached_own(search->lookups->options.cached), search->lookup.namespace,
+		               search->lookup.hash, line_of(search), LF_CACHE_TTL_NONE);
+}
+
 /* From a tier's thread. */
 static void answer(struct lf_lookup *lookup, const struct lf_entry *entry)
 {
 	struct search *search = (struct search *)lookup;
+	const struct lf_config *config = search->lookups->options.config;
 
 	if (entry)
-		(void)take(search, entry);
+		take_entry(search, entry, names[config->agent.fallback[search->step - 1]]);
 	put_off(search);
 }
 
@@ -154,26 +233,68 @@ static bool ask_tier(struct search *search, const char *name)
 	return false;
 }
 
-/* Until it is found, a tier is asked, or there is no place left. */
+/* ---- One place after the other ---- */
+
+static bool is_place(const struct lf_config *config, enum lf_read_source source)
+{
+	for (size_t i = 0; i < config->agent.fallback_count; i++)
+		if (config->agent.fallback[i] == source)
+			return true;
+	return false;
+}
+
+/* True: the cache's thread goes on with it. */
+static bool look_in_memory(struct search *search, struct lf_store *store)
+{
+	struct lf_lookups *lookups = search->lookups;
+
+	if (search->has_copies)
+		look_at_own_copy(search);
+	if (!search->source && is_place(lookups->options.config, LF_READ_SQLITE))
+		look_in_store(search, store);
+	if (search->source || !search->has_copies || !lf_cached_is_on(lookups->options.cached))
+		return false;
+	search->job.work = look_at_fleet_copy;
+	lf_cached_put(lookups->options.cached, &search->job);
+	return true;
+}
+
+/* Until it is found, somebody else is asked, or there is no place left. */
 static void go_on(struct search *search, struct lf_store *store)
 {
 	const struct lf_config *config = search->lookups->options.config;
 
-	while (!search->found && search->step < config->agent.fallback_count) {
+	while (!search->source && search->step < config->agent.fallback_count) {
 		enum lf_read_source source = config->agent.fallback[search->step++];
+		bool asked = false;
 
 		if (source == LF_READ_MEMORY)
-			look_in_memory(search);
+			asked = !search->replied && look_in_memory(search, store);
 		else if (source == LF_READ_SQLITE)
 			look_in_store(search, store);
-		else if (ask_tier(search, names[source]))
+		else
+			asked = ask_tier(search, names[source]);
+		if (asked)
 			return;
-		if (search->found) {
-			end(search, names[source]);
-			return;
-		}
 	}
-	end(search, NULL);
+	end(search);
+}
+
+/* It is in the fleet's cache, or a tier has said it. */
+static void found(struct search *search, struct lf_store *store)
+{
+	bool copy = search->source == names[LF_READ_MEMORY];
+
+	if (!copy)
+		keep(search);
+	if (!copy || now_ms() - search->kept_ms < LF_LOOKUP_FRESH_MS) {
+		end(search);
+		return;
+	}
+	reply(search);
+	search->source = NULL;
+	search->store_asked = true;
+	go_on(search, store);
 }
 
 void lf_lookups_go_on(struct lf_lookups *lookups, struct lf_store *store)
@@ -186,12 +307,10 @@ void lf_lookups_go_on(struct lf_lookups *lookups, struct lf_store *store)
 	(void)pthread_mutex_unlock(&lookups->lock);
 	for (; search; search = next) {
 		next = search->next;
-		if (search->found) {
-			keep(lookups, &search->entry);
-			end(search, names[lookups->options.config->agent.fallback[search->step - 1]]);
-		} else {
+		if (search->source)
+			found(search, store);
+		else
 			go_on(search, store);
-		}
 	}
 }
 
@@ -208,6 +327,7 @@ int lf_lookups_begin(struct lf_lookups *lookups, const char *namespace, const ch
 		return lf_fail(err, -ENOMEM, "there is no memory to look for an entry");
 	search->lookups = lookups;
 	search->ticket = ticket;
+	search->has_copies = has_copies(lookups, namespace);
 	search->lookup.done = answer;
 	(void)snprintf(search->lookup.namespace, sizeof(search->lookup.namespace), "%s", namespace);
 	(void)snprintf(search->lookup.hash, sizeof(search->lookup.hash), "%s", hash);
@@ -222,14 +342,10 @@ int lf_lookups_new(struct lf_lookups **out, const struct lf_lookups_options *opt
                    struct lf_error *err)
 {
 	struct lf_lookups *lookups = calloc(1, sizeof(*lookups));
-	struct lf_sink_options none = { .uri = NULL };
 
-	if (!lookups || lf_sink_memory.open(&lookups->memory, &none, err) < 0) {
-		free(lookups);
+	if (!lookups)
 		return lf_fail(err, -ENOMEM, "there is no memory for looking up entries");
-	}
 	lookups->options = *options;
-	lookups->memory_since_ms = lf_clock_ms();
 	(void)pthread_mutex_init(&lookups->lock, NULL);
 	*out = lookups;
 	return 0;
@@ -243,9 +359,9 @@ void lf_lookups_free(struct lf_lookups *lookups)
 		return;
 	for (search = lookups->answered; search; search = next) {
 		next = search->next;
-		end(search, NULL);
+		search->source = NULL;
+		end(search);
 	}
-	lf_sink_memory.close(lookups->memory);
 	(void)pthread_mutex_destroy(&lookups->lock);
 	free(lookups);
 }
