@@ -51,7 +51,11 @@ for package; do
 	libcriterion-dev) have_module criterion ;;
 	libmongoc-dev) have_module libmongoc-1.0 ;;
 	libhiredis-dev) have_module hiredis ;;
+	libxxhash-dev) have_module libxxhash ;;
+	libzstd-dev) have_module libzstd ;;
+	libmicrohttpd-dev) have_module libmicrohttpd ;;
 	libspdlog-dev) have_module spdlog ;;
+	uthash-dev) have_header uthash.h ;;
 	python3-pytest) python3 -c 'import pytest' 2>/dev/null ;;
 	python3-pymongo) python3 -c 'import pymongo' 2>/dev/null ;;
 	python3-redis) python3 -c 'import redis' 2>/dev/null ;;

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 
+import cache_parts
 import fleet_parts
 import peers
 import whole
@@ -267,9 +268,15 @@ PARTS = {
     "drain": drain,
     "whole": whole.whole_programs,
     "redis": whole.redis,
+    "cache-memory": cache_parts.memory,
+    "cache-hits": cache_parts.hits,
     "flush": fleet_parts.flush,
     "flags": fleet_parts.flags,
     "agent": fleet_parts.agent,
+    "cache-redis": cache_parts.redis_get,
+    "cache-stack": cache_parts.stack,
+    "cache-example": cache_parts.example,
+    "cache-agent": cache_parts.agent,
 }
 
 

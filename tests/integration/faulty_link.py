@@ -4,12 +4,14 @@
     link.cut()                   all its connections are reset
     link.tear()                  of the next request the first half arrives, then the connection is reset
     link.lose_answers()          requests arrive, answers do not, until the next cut()
+    link.delay(seconds)          answers arrive so much later, until the next cut()
     link.close()
 """
 
 import socket
 import struct
 import threading
+import time
 
 
 class Link:
@@ -18,6 +20,7 @@ class Link:
         self._lock = threading.Lock()
         self._open = set()
         self._tears = self._loses = False
+        self._delay_s = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -71,6 +74,7 @@ class Link:
 
     def _answers(self, client, server):
         while data := server.recv(1 << 16):
+            time.sleep(self._delay_s)
             if not self._loses:
                 client.sendall(data)
 
@@ -81,10 +85,14 @@ class Link:
     def lose_answers(self):
         self._loses = True
 
+    def delay(self, seconds):
+        self._delay_s = seconds
+
     def cut(self):
         with self._lock:
             ends, self._open = self._open, set()
             self._tears = self._loses = False
+            self._delay_s = 0
         for pair in ends:
             self._reset(*pair)
 

@@ -7,6 +7,8 @@
     A, B                                             two incarnations
     record(n, …)                                     words of sink_drive's `record` line; hash_of(n) its hash
     contract("mongo", uri, ca=…)                     every sink's promises (tests/contract), on one tier
+    tier_contract("mongo", uri)                      those of a tier of the cache (tests/contract/tiers)
+    cache_contract("memory redis", redis=url)        those of the cache with these tiers (tests/contract/cache)
 
 $LOGFOLD_SINK_BUILD names another folder than that of the build: one with sanitizers, say.
 """
@@ -138,16 +140,38 @@ def drive(sink_build, tmp_path):
             pipe.close()
 
 
+def run_contract(program, sources, settings):
+    must_be_built(program)
+    env = os.environ | {f"LOGFOLD_TEST_{key.upper()}": str(value) for key, value in settings.items()}
+    done = subprocess.run(["sh", ROOT / "tests/unit/run.sh", program, ROOT / sources],
+                          env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.fixture
 def contract(sink_build):
     """`settings` as in tests/contract/tier.h, without LOGFOLD_TEST_."""
     def run(name, uri, **settings):
-        program = sink_build / "contract"
-        must_be_built(program, sink_build / f"logfold-{name}.so")
-        env = os.environ | {"LOGFOLD_TEST_SINK": name, "LOGFOLD_TEST_URI": uri}
-        env |= {f"LOGFOLD_TEST_{key.upper()}": str(value) for key, value in settings.items()}
-        done = subprocess.run(["sh", ROOT / "tests/unit/run.sh", program, ROOT / "tests/contract"],
-                              env=env, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stdout + done.stderr
+        must_be_built(sink_build / f"logfold-{name}.so")
+        run_contract(sink_build / "contract", "tests/contract", {"sink": name, "uri": uri, **settings})
+
+    return run
+
+
+@pytest.fixture
+def tier_contract(sink_build):
+    """The same for a tier of the cache: tests/contract/tiers."""
+    def run(name, uri, **settings):
+        run_contract(sink_build / "tier_contract", "tests/contract/tiers", {"tier": name, "uri": uri, **settings})
+
+    return run
+
+
+@pytest.fixture
+def cache_contract(sink_build):
+    """The same for the cache as a whole; `settings` as in tests/contract/cache/stand.h."""
+    def run(tiers, **settings):
+        must_be_built(*(sink_build / f"logfold-{name}.so" for name in ("redis", "mongo") if name in tiers))
+        run_contract(sink_build / "cache_contract", "tests/contract/cache", {"cache": tiers, **settings})
 
     return run

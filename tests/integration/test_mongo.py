@@ -238,6 +238,9 @@ def fails(sink, result, *words, verb="hello", timeout=TIMEOUT_MS):
     ("mongodb://{}/?connectTimeoutMS=soon", ["soon"]),
     ("mongodb://{}/?w=0", ["w=0"]),
     ("mongodb://ann:hunter2%zz@{}/", ["escapes"]),
+    ("mongodb://ann:x:hunter2@{}/", ["unescaped"]),
+    ("mongodb://ann:" + 250 * "x" + "hunter2%zz@{}/", ["escapes"]),
+    ("mongodb:ann:hunter2@{}/", ["mongodb://"]),
     ("redis://ann:hunter2@{}/", ["mongodb://"]),
 ])
 def test_a_wrong_uri_is_refused_by_a_sentence_without_its_password(drive, uri, words):  # noqa: F811

@@ -172,7 +172,7 @@ class TestPlaces:
 
     def test_a_full_disk_under_the_store_is_told_and_costs_no_number(self, logfold, agent, disk, mongo,
                                                                      redis, chatter, tmp_path):  # noqa: F811
-        small = disk("small", "600k")
+        small = disk("small", "900k")
         within(logfold, tmp_path, *small.enter)
         one = agent(start=False)
         one.store = small.place / "entries.db"

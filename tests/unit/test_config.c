@@ -220,6 +220,50 @@ Test(config, a_value_of_another_type_or_out_of_its_range_is_told_with_what_is_ri
 	expect_error("[mongo]\ndatabase = 'a.b'", "2: mongo.database is 'a.b'");
 }
 
+Test(config, a_server_listens_where_nobody_comes_from_another_machine_or_not_at_all)
+{
+	static const char *const good[] = { "127.0.0.1:1", "127.8.9.1:65535", "localhost:80", "[::1]:8642", "unix:/run/x" };
+	static const char *const bad[] = { "0.0.0.0:80",   "192.168.0.1:80", "[::]:80",  "example.com:80", "127.0.0.1",
+		                           "127.0.0.1:0",  "127.0.0.1:65536", ":80",     "127.0.0.1:+80",  "unix:run/x",
+		                           "127.0.0.1:80x", "[::1:80",        "127.1:80", "[::1%lo]:80",   "" };
+	char text[160];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		struct lf_config *config;
+
+		(void)snprintf(text, sizeof(text), "[http]\nlisten = '%s'", good[i]);
+		config = read_text(text);
+		cr_assert_str_eq(config->http.listen, good[i]);
+		lf_config_free(config);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		char sentence[120];
+
+		(void)snprintf(text, sizeof(text), "[http]\nlisten = '%s'", bad[i]);
+		(void)snprintf(sentence, sizeof(sentence), "2: http.listen is '%s': it takes 127.0.0.1:PORT", bad[i]);
+		expect_error(text, sentence);
+	}
+}
+
+Test(config, the_cache_has_a_policy_patterns_and_names)
+{
+	struct lf_config *config = read_text("[cache]\npolicy = 's3fifo'\ncritical = ['user:*:*', 'a:b:c']\napp = 'ä b'\n");
+
+	cr_assert_eq(config->cache.policy, LF_CACHE_S3FIFO);
+	cr_assert_eq(config->cache.critical.count, 2);
+	cr_assert_str_eq(config->cache.critical.item[1], "a:b:c");
+	cr_assert_str_eq(config->cache.app, "ä b");
+	lf_config_free(config);
+	config = read_text("");
+	cr_assert_eq(config->cache.policy, LF_CACHE_LRU);
+	cr_assert_eq(config->cache.critical.count, 0);
+	lf_config_free(config);
+	expect_error("[cache]\npolicy = 'mru'", "2: cache.policy is 'mru': it takes \"lru\", \"lfu\"");
+	expect_error("[cache]\ncritical = ['']", "2: cache.critical is '': it takes a list of TYPE:ORG:ID");
+	expect_error("[cache]\napp = ''", "2: cache.app is '': it takes a text of 1 to 128 bytes");
+	expect_error("[cache]\nfile = 'cache.db'", "2: cache.file is 'cache.db': it takes an absolute path");
+}
+
 Test(config, values_that_contradict_each_other_are_told_in_the_later_line)
 {
 	expect_error("[breaker]\nbackoff_min_ms = 500\nbackoff_max_ms = 400",
