@@ -94,20 +94,25 @@ static void consider(struct change *change, struct lf_record *record)
 	change->newest = record;
 }
 
-/* Of SQLite, what nobody else can know better: its own, what is critical, what others are still owed. */
-static void consider_sqlite(struct change *change)
+/* Of SQLite, what nobody else can know better: its own, what is critical, what is newer than at the home: that has yet to
+ * be told, or was restarted with less than it had, which is known here only a moment later.  What is critical is never
+ * changed without having asked. */
+static enum lf_tier_result consider_sqlite(struct change *change)
 {
 	struct lf_record *record = NULL;
 	bool trusted = false;
+	enum lf_tier_result result =
+		lf_call_load_local(change->cache, change->key, &record, &trusted, change->end_ms, change->err);
 
-	if (lf_call_load_local(change->cache, change->key, &record, &trusted, change->end_ms, NULL) != LF_TIER_DONE)
-		return;
+	if (result != LF_TIER_DONE) /* where it does not come to itself, it is no longer up at the next turn */
+		return change->command->critical ? LF_TIER_AWAY : LF_TIER_DONE;
 	if (record && !trusted && lf_version_is_none(change->at_home) && !(record->flags & LF_RECORD_CRITICAL)) {
 		change->left_over = record->version;
 		lf_record_drop(record);
-		return;
+		return LF_TIER_DONE;
 	}
 	consider(change, record);
+	return LF_TIER_DONE;
 }
 
 static void consider_mongo(struct change *change)
@@ -119,19 +124,16 @@ static void consider_mongo(struct change *change)
 }
 
 /* Where something may be that the home does not have, as it forgot it, or was not told yet. */
-static void look_around(struct change *change)
+static enum lf_tier_result look_around(struct change *change)
 {
 	struct lf_cache *cache = change->cache;
-	bool nothing = lf_version_is_none(change->at_home);
 
 	if (change->home != LF_CACHE_MEMORY && lf_tier_is_up(cache, LF_CACHE_MEMORY))
 		consider(change, lf_memory_get(cache->tier[LF_CACHE_MEMORY].tier, change->key));
 	consider(change, lf_outbox_find(cache, change->key));
-	if (change->home != LF_CACHE_SQLITE && lf_tier_is_up(cache, LF_CACHE_SQLITE) &&
-	    (nothing || lf_sqlite_owed_count(cache->tier[LF_CACHE_SQLITE].tier)))
-		consider_sqlite(change);
-	if (change->home == LF_CACHE_REDIS && nothing && lf_tier_is_up(cache, LF_CACHE_MONGO))
+	if (change->home == LF_CACHE_REDIS && lf_version_is_none(change->at_home) && lf_tier_is_up(cache, LF_CACHE_MONGO))
 		consider_mongo(change);
+	return change->home != LF_CACHE_SQLITE && lf_tier_is_up(cache, LF_CACHE_SQLITE) ? consider_sqlite(change) : LF_TIER_DONE;
 }
 
 static enum lf_tier_result load(struct change *change)
@@ -145,8 +147,7 @@ static enum lf_tier_result load(struct change *change)
 	change->at_home = record ? record->version : (struct lf_version){ 0, 0 };
 	change->left_over = (struct lf_version){ 0, 0 };
 	consider(change, record);
-	look_around(change);
-	return LF_TIER_DONE;
+	return look_around(change);
 }
 
 /* What the command starts from, with one user, or NULL: what there is is expired, deleted or invalidated. */
