@@ -94,6 +94,8 @@ static void look_in_sqlite(struct walk *walk)
 
 		if (result != LF_TIER_DONE) {
 			walk->failed = result;
+			for (; i < walk->count; i++)
+				walk->look[i]->doubted |= result == LF_TIER_AWAY;
 			return;
 		}
 		walk->answered = true;

@@ -2,7 +2,7 @@
  *
  *   cache_load run LEDGER REDIS-URL CACHE-DB SEED   "ready", then works until stdin ends; sends what is pending, checks
  *   cache_load heal LEDGER REDIS-URL CACHE-DB       sends what is pending
- *   cache_load check LEDGER REDIS-URL CACHE-DB      every key, without a memory tier
+ *   cache_load check LEDGER REDIS-URL CACHE-DB [critical]   every key, or those that are, without a memory tier
  *
  * Each key has one thread that changes it.  The ledger is a file that is mapped: it says of every key what was
  * acknowledged, and what may have been done since then, also when this program is killed.  A line that begins with
@@ -527,11 +527,12 @@ static bool settle(void)
 	return false;
 }
 
-static void check_all(const char *how)
+static void check_all(const char *how, bool critical_only)
 {
 	for (unsigned thread = 0; thread < THREADS; thread++)
 		for (unsigned i = 0; i < SLOTS; i++)
-			read_slot(thread, i, how);
+			if (ledger->slot[thread][i].critical || !critical_only)
+				read_slot(thread, i, how);
 }
 
 static void work_until_told(unsigned seed)
@@ -574,7 +575,7 @@ int main(int argc, char **argv)
 	bool run = strcmp(verb, "run") == 0, check = strcmp(verb, "check") == 0;
 
 	if (argc < 5 || (!run && !check && strcmp(verb, "heal") != 0)) {
-		(void)fprintf(stderr, "usage: cache_load run|heal|check LEDGER REDIS-URL CACHE-DB [SEED]\n");
+		(void)fprintf(stderr, "usage: cache_load run|heal|check LEDGER REDIS-URL CACHE-DB [SEED|critical]\n");
 		return 64;
 	}
 	if (open_ledger(argv[2], run) || open_cache(argv[3], argv[4], !check))
@@ -582,9 +583,9 @@ int main(int argc, char **argv)
 	if (run)
 		work_until_told(argc > 5 ? (unsigned)atoi(argv[5]) : 1);
 	if (!check && settle())
-		check_all(run ? "the last get" : "get after the kill");
+		check_all(run ? "the last get" : "get after the kill", false);
 	else if (check)
-		check_all("get elsewhere");
+		check_all("get elsewhere", argc > 5);
 	report();
 	lf_cache_close(cache);
 	return atomic_load(&wrong) ? 1 : 0;
