@@ -376,7 +376,8 @@ DEPS := gcc make pkg-config libc6-dev libssl-dev libsqlite3-dev libdw-dev libmon
 	libxxhash-dev libzstd-dev libmicrohttpd-dev
 TEST_DEPS := libcriterion-dev g++ python3 python3-pytest python3-pymongo python3-redis redis-server \
 	redis-tools openssl sqlite3 valgrind binutils perl mawk bash dash procps git util-linux mount \
-	lua5.4 tcl ruby 'libpython3.11-testsuite|libpython3.13-testsuite|libpython3.12-testsuite'
+	lua5.4 tcl ruby libjemalloc2 'libtcmalloc-minimal4|libtcmalloc-minimal4t64' \
+	'libpython3.11-testsuite|libpython3.13-testsuite|libpython3.12-testsuite'
 DEMO_DEPS := redis-server redis-tools
 # What is measured beside ours.
 COVERAGE_DEPS := gcovr
