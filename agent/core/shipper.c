@@ -157,6 +157,15 @@ static void count_waiting(struct lf_shipper *shipper)
 	(void)pthread_mutex_unlock(&shipper->lock);
 }
 
+/* Once the tier has been told our version of what was set there by hand: who sees it obeyed may set it again, and what
+ * we write later would undo that. */
+static void tell_adopted(struct lf_shipper *shipper)
+{
+	if (shipper->adopted)
+		shipper->options.adopted(shipper->options.arg);
+	shipper->adopted = false;
+}
+
 static void work(struct lf_shipper *shipper)
 {
 	int64_t now = lf_clock_ms();
@@ -168,10 +177,12 @@ static void work(struct lf_shipper *shipper)
 		if (fine && shipper->watching)
 			fine = lf_shipper_take_changes(shipper);
 		fine = fine && flush(shipper, now);
+		tell_adopted(shipper);
 		fine = fine && tend(shipper, now);
 		if (fine && shipper->rest_ms <= now)
 			shipper->store_said[0] = '\0';
 	}
+	tell_adopted(shipper);
 	look_up_all(shipper);
 	count_waiting(shipper);
 }
@@ -246,6 +257,7 @@ static void finish(struct lf_shipper *shipper)
 				(void)poll(NULL, 0, 50);
 		}
 	}
+	tell_adopted(shipper);
 	look_up_all(shipper);
 }
 

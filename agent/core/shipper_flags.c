@@ -33,8 +33,7 @@ static bool read(struct lf_shipper *shipper, const struct lf_sink_query *query)
 	enum lf_sink_result result = shipper->options.ops->read(shipper->sink, query, adopt, &adopting,
 	                                                        lf_shipper_timeout(shipper), &err);
 
-	if (adopting.adopted)
-		shipper->options.adopted(shipper->options.arg);
+	shipper->adopted |= adopting.adopted;
 	if (!lf_shipper_took(shipper, result, &err))
 		return false;
 	if (adopting.rc < 0)

@@ -60,6 +60,7 @@ struct lf_shipper {
 	bool more;                      /* the last flush did not come to its end */
 	bool left;                      /* it failed */
 	bool busy;                      /* tend() has more to do */
+	bool adopted;                   /* flags, and nobody has been told */
 	int64_t next_flush_ms, next_poll_ms, next_tend_ms, renew_ms, succeeded_ms;
 	int64_t rest_ms;                /* until then a store that fails is left alone */
 	char writer[LF_WRITER_MAX];

@@ -19,6 +19,7 @@ static pthread_mutex_t tier_lock = PTHREAD_MUTEX_INITIALIZER;
 static const char *tier_place = "one"; /* another place under the same epoch: a backup was restored */
 static struct lf_sink *looking[2];     /* keeps what is held there */
 static _Atomic unsigned reads, flushes;
+static bool unmuted_by_hand;           /* what has the first version */
 
 static struct lf_sink *look_at(const char *place)
 {
@@ -95,11 +96,26 @@ static enum lf_sink_result tier_flush(struct lf_sink *sink, const struct lf_sink
 	return leave_with(lf_sink_memory.flush(enter(sink), batch, timeout_ms, err));
 }
 
+struct reader {
+	lf_sink_each each;
+	void *arg;
+};
+
+static int read_one(void *arg, const struct lf_entry *entry, const struct lf_share *shares, size_t count)
+{
+	const struct reader *reader = arg;
+	struct lf_entry shown = *entry;
+
+	if (unmuted_by_hand && shown.flags_version == 1)
+		shown.enabled = true;
+	return reader->each(reader->arg, &shown, shares, count);
+}
+
 static enum lf_sink_result tier_read(struct lf_sink *sink, const struct lf_sink_query *query,
                                      lf_sink_each each, void *arg, int timeout_ms, struct lf_error *err)
 {
 	atomic_fetch_add(&reads, 1);
-	return leave_with(lf_sink_memory.read(enter(sink), query, each, arg, timeout_ms, err));
+	return leave_with(lf_sink_memory.read(enter(sink), query, read_one, &(struct reader){ each, arg }, timeout_ms, err));
 }
 
 static enum lf_sink_result tier_evict(struct lf_sink *sink, const struct lf_sink_record *records,
@@ -118,13 +134,15 @@ static const struct lf_sink_ops tier_ops = {
 struct seen {
 	uint64_t count;
 	bool there, muted;
+	int64_t flags_version;
 };
 
 static int note_seen(void *arg, const struct lf_entry *entry, const struct lf_share *shares, size_t count)
 {
 	(void)shares;
 	(void)count;
-	*(struct seen *)arg = (struct seen){ entry->count_total, true, !entry->enabled };
+	*(struct seen *)arg = (struct seen){ entry->count_total, true, !entry->enabled,
+		                               entry->flags_version };
 	return 0;
 }
 
@@ -132,7 +150,7 @@ static struct seen seen_of(const char *message)
 {
 	const char *hashes[] = { hash_of(message) };
 	struct lf_sink_query query = { .namespace = "shop", .hashes = hashes, .hashes_count = 1 };
-	struct seen seen = { 0, false, false };
+	struct seen seen = { 0, false, false, 0 };
 
 	(void)pthread_mutex_lock(&tier_lock);
 	(void)lf_sink_memory.read(looking[*tier_place == 't'], &query, note_seen, &seen, 0, NULL);
@@ -166,6 +184,8 @@ static void nothing(void *arg)
 	(void)arg;
 }
 
+static void (*adopted)(void *arg) = nothing;
+
 static void open_all(void)
 {
 	struct lf_error why = { "" };
@@ -180,7 +200,7 @@ static void start(void)
 {
 	struct lf_shipper_options options = { .name = "tier", .ops = &tier_ops, .config = &config,
 		                              .tier = &config.mongo, .store_path = store_path,
-		                              .reporter = { note_said, NULL }, .adopted = nothing };
+		                              .reporter = { note_said, NULL }, .adopted = adopted };
 	struct lf_error why = { "" };
 
 	cr_assert_eq(lf_shipper_new(&shipper, &options, &why), 0, "%s", why.text);
@@ -309,6 +329,32 @@ Test(shipper, a_store_that_cannot_be_written_makes_no_busy_loop)
 	cr_expect_lt(atomic_load(&reads) - before, 20, "%u reads", atomic_load(&reads) - before);
 	cr_expect_eq(atomic_load(&said), 1, "said %u times", atomic_load(&said));
 	lf_sink_memory.close(other);
+}
+
+static _Atomic int64_t version_when_told = -1;
+
+static void note_version(void *arg)
+{
+	(void)arg;
+	atomic_store(&version_when_told, seen_of("m").flags_version);
+}
+
+Test(shipper, the_tier_has_our_version_of_what_was_set_there_by_hand_before_anybody_obeys_it)
+{
+	int64_t end_ms = lf_clock_ms() + DEADLINE_MS;
+
+	adopted = note_version;
+	count_passed(store, "m", 1);
+	mute("m");
+	start();
+	expect_count("m", 1);
+	cr_assert_eq(seen_of("m").flags_version, 1);
+	(void)pthread_mutex_lock(&tier_lock);
+	unmuted_by_hand = true;
+	(void)pthread_mutex_unlock(&tier_lock);
+	while (atomic_load(&version_when_told) < 0 && lf_clock_ms() < end_ms)
+		(void)usleep(1000);
+	cr_expect_eq(atomic_load(&version_when_told), 2);
 }
 
 Test(shipper, flags_beyond_one_write_reach_a_hot_tier_too)
