@@ -43,6 +43,8 @@ DEADLINE_S = 30
 # Tests say what they want; what the person who runs them has set must not decide.
 NOT_INHERITED = ("LD_PRELOAD", "COLUMNS", "NO_COLOR", "XDG_RUNTIME_DIR", "JOURNAL_STREAM",
                  "PYTHONUNBUFFERED")
+# Nor what a shell does to what it runs in the background: with a handler here, programs get the default.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Outcome(typing.NamedTuple):
