@@ -191,6 +191,7 @@ int lf_cache_open_with(struct lf_cache **out, const struct lf_cache_options *opt
 	if (!cache)
 		return lf_fail(err, -ENOMEM, "no memory for a cache");
 	(void)pthread_mutex_init(&cache->spaces_lock, NULL);
+	(void)pthread_mutex_init(&cache->spreading_lock, NULL);
 	rc = lf_options_copy(&cache->options, options);
 	if (!cache->options.clock_ms)
 		cache->options.clock_ms = lf_memory_real_ms;
@@ -267,6 +268,7 @@ void lf_cache_close(struct lf_cache *cache)
 	lf_counters_free(cache->counters);
 	lf_line_reader_free(atomic_load_explicit(&cache->line_reader, memory_order_relaxed));
 	(void)pthread_mutex_destroy(&cache->spaces_lock);
+	(void)pthread_mutex_destroy(&cache->spreading_lock);
 	free((void *)(uintptr_t)cache->scope.data);
 	lf_options_free(&cache->options);
 	free(cache);

@@ -46,7 +46,7 @@ struct change {
 	unsigned turn, tried_count;
 	struct tried tried[TRIED_MAX];
 	/* Of the present turn. */
-	enum lf_cache_tier home;
+	enum lf_cache_tier home, waits_for;
 	uint64_t ticket;
 	unsigned losses;
 	struct lf_version at_home;   /* {0, 0}: it has nothing */
@@ -78,6 +78,24 @@ static enum lf_cache_tier home_of(const struct change *change)
 	return LF_CACHE_TIERS;
 }
 
+/* --- what a turn may come to ------------------------------------------------------------------------ */
+
+static int late(const struct change *change)
+{
+	return lf_fail(change->err, -ETIMEDOUT, "the change was not done in %d ms: others were faster, or the %s tier does "
+	               "not answer", change->cache->options.deadline_ms, lf_cache_tier_name(change->waits_for));
+}
+
+/* The tier did not do it, or nobody knows.  It stays the home as long as it is there. */
+static int failed(struct change *change, enum lf_tier_result result)
+{
+	if (result != LF_TIER_AWAY)
+		change->refused |= 1u << change->home;
+	else if (lf_clock_ms() >= change->end_ms)
+		return late(change);
+	return AGAIN;
+}
+
 /* --- what is there --------------------------------------------------------------------------------- */
 
 /* Takes it over. */
@@ -94,25 +112,45 @@ static void consider(struct change *change, struct lf_record *record)
 	change->newest = record;
 }
 
+static bool is_critical(const struct change *change)
+{
+	return change->command->critical || (change->newest && change->newest->flags & LF_RECORD_CRITICAL);
+}
+
+/* SQLite may be slow: some time is left for the home, and most of it where nothing critical is at stake. */
+static int64_t sqlite_end(const struct change *change)
+{
+	int64_t now = lf_clock_ms();
+
+	if (is_critical(change) || change->end_ms <= now)
+		return lf_spread_share(change->end_ms);
+	return now + (change->end_ms - now) / 4;
+}
+
 /* Of SQLite, what nobody else can know better: its own, what is critical, what is newer than at the home: that has yet to
  * be told, or was restarted with less than it had, which is known here only a moment later.  What is critical is never
  * changed without having asked. */
-static enum lf_tier_result consider_sqlite(struct change *change)
+static int consider_sqlite(struct change *change)
 {
 	struct lf_record *record = NULL;
 	bool trusted = false;
+	int64_t end_ms = sqlite_end(change);
 	enum lf_tier_result result =
-		lf_call_load_local(change->cache, change->key, &record, &trusted, change->end_ms, change->err);
+		lf_call_load_local(change->cache, change->key, &record, &trusted, end_ms, change->err);
 
-	if (result != LF_TIER_DONE) /* where it does not come to itself, it is no longer up at the next turn */
-		return change->command->critical ? LF_TIER_AWAY : LF_TIER_DONE;
+	if (result != LF_TIER_DONE) {
+		if (!is_critical(change))
+			return 0;
+		change->waits_for = LF_CACHE_SQLITE;
+		return result == LF_TIER_AWAY ? AGAIN : lf_call_errno(result, end_ms);
+	}
 	if (record && !trusted && lf_version_is_none(change->at_home) && !(record->flags & LF_RECORD_CRITICAL)) {
 		change->left_over = record->version;
 		lf_record_drop(record);
-		return LF_TIER_DONE;
+		return 0;
 	}
 	consider(change, record);
-	return LF_TIER_DONE;
+	return 0;
 }
 
 static void consider_mongo(struct change *change)
@@ -124,26 +162,30 @@ static void consider_mongo(struct change *change)
 }
 
 /* Where something may be that the home does not have, as it forgot it, or was not told yet. */
-static enum lf_tier_result look_around(struct change *change)
+static int look_around(struct change *change)
 {
 	struct lf_cache *cache = change->cache;
 
 	if (change->home != LF_CACHE_MEMORY && lf_tier_is_up(cache, LF_CACHE_MEMORY))
 		consider(change, lf_memory_get(cache->tier[LF_CACHE_MEMORY].tier, change->key));
 	consider(change, lf_outbox_find(cache, change->key));
+	consider(change, lf_spread_find(cache, change->key));
 	if (change->home == LF_CACHE_REDIS && lf_version_is_none(change->at_home) && lf_tier_is_up(cache, LF_CACHE_MONGO))
 		consider_mongo(change);
-	return change->home != LF_CACHE_SQLITE && lf_tier_is_up(cache, LF_CACHE_SQLITE) ? consider_sqlite(change) : LF_TIER_DONE;
+	if (change->home == LF_CACHE_SQLITE || !lf_tier_is_on(cache, LF_CACHE_SQLITE))
+		return 0;
+	return is_critical(change) || lf_tier_is_up(cache, LF_CACHE_SQLITE) ? consider_sqlite(change) : 0;
 }
 
-static enum lf_tier_result load(struct change *change)
+/* 0, AGAIN or a failure. */
+static int load(struct change *change)
 {
 	struct lf_record *record = NULL;
 	int64_t end_ms = change->home == LF_CACHE_MEMORY ? change->end_ms : lf_spread_share(change->end_ms);
 	enum lf_tier_result result = lf_call_load(change->cache, change->home, &change->key, 1, &record, end_ms, change->err);
 
 	if (result != LF_TIER_DONE)
-		return result;
+		return failed(change, result);
 	change->at_home = record ? record->version : (struct lf_version){ 0, 0 };
 	change->left_over = (struct lf_version){ 0, 0 };
 	consider(change, record);
@@ -172,15 +214,15 @@ static void tell(const struct change *change, const struct tried *done)
 		lf_event_key(change->cache, LF_CACHE_DELETE, done->home, change->key, false);
 }
 
-/* It is at the home; the others are told, and the result goes to the caller. */
-static int finish(struct change *change, struct tried *done, struct lf_command_result *out)
+/* It is done, and in those tiers; the others are told, and the result goes to the caller. */
+static int finish(struct change *change, struct tried *done, unsigned has, struct lf_command_result *out)
 {
 	struct lf_spread item = { .key = change->key,
 		                  .record = done->record,
 		                  .ticket = done->ticket,
 		                  .losses = done->losses,
-		                  .has = 1u << done->home,
-		                  .failed = change->refused & ~(1u << done->home) };
+		                  .has = has,
+		                  .failed = change->refused & ~has };
 	int rc = lf_spread(change->cache, &item, 1, change->end_ms, change->err);
 
 	if (rc)
@@ -194,22 +236,6 @@ static int finish(struct change *change, struct tried *done, struct lf_command_r
 
 /* --- one turn -------------------------------------------------------------------------------------- */
 
-static int late(const struct change *change)
-{
-	return lf_fail(change->err, -ETIMEDOUT, "the change was not done in %d ms: others were faster, or the %s tier does "
-	               "not answer", change->cache->options.deadline_ms, lf_cache_tier_name(change->home));
-}
-
-/* The tier did not do it, or nobody knows.  It stays the home as long as it is there. */
-static int failed(struct change *change, enum lf_tier_result result)
-{
-	if (result != LF_TIER_AWAY)
-		change->refused |= 1u << change->home;
-	else if (lf_clock_ms() >= change->end_ms)
-		return late(change);
-	return AGAIN;
-}
-
 /* What is there now that a store's outcome was not known.  1: it was done; 0: it was not, or it does not matter. */
 static int settle(struct change *change, struct lf_command_result *out)
 {
@@ -219,10 +245,13 @@ static int settle(struct change *change, struct lf_command_result *out)
 	for (unsigned i = change->tried_count; i-- > 0;) {
 		struct tried *tried = &change->tried[i];
 
+		/* Wherever: somebody read it at a home that has gone since, or has forgotten it. */
+		if (change->newest && lf_version_compare(tried->version, change->newest->version) == 0)
+			return finish(change, tried, lf_version_compare(tried->version, change->at_home) ? 0 : 1u << change->home, out);
 		if (tried->home != change->home)
 			continue;
 		if (lf_version_compare(tried->version, change->at_home) == 0)
-			return finish(change, tried, out);
+			return finish(change, tried, 1u << change->home, out);
 		/* Somebody else was here since: with ours, or without. */
 		if (counts && lf_version_compare(tried->expected, change->at_home) != 0)
 			return lf_fail(change->err, -ETIMEDOUT, "it is not known whether the %s tier has counted it: it did not "
@@ -283,7 +312,7 @@ static int store(struct change *change, struct tried *tried, struct lf_command_r
 	enum lf_tier_result result = lf_call_store(change->cache, change->home, &store, 1, end_ms, change->err);
 
 	if (result == LF_TIER_DONE)
-		return store.stored == LF_STORED ? finish(change, tried, out) : AGAIN;
+		return store.stored == LF_STORED ? finish(change, tried, 1u << change->home, out) : AGAIN;
 	if (result != LF_TIER_AWAY)
 		return failed(change, result);
 	if (change->tried_count == TRIED_MAX)
@@ -313,19 +342,21 @@ static int do_nothing(struct change *change, const struct tried *tried, struct l
 static int take_turn(struct change *change, struct lf_command_result *out)
 {
 	struct tried tried = { .record = NULL };
-	enum lf_tier_result result;
-	int rc;
+	int rc = 0;
 
-	change->home = home_of(change);
+	if (change->command->critical && lf_tier_is_on(change->cache, LF_CACHE_SQLITE))
+		rc = lf_spread_critical(change->cache, change->key, change->err);
+	if (rc)
+		return rc;
+	change->home = change->waits_for = home_of(change);
 	if (change->home == LF_CACHE_TIERS)
 		return lf_fail(change->err, -EHOSTDOWN, "no tier that could change the key is there: lf_cache_stats() says what is "
 		               "wrong with each");
 	change->losses = atomic_load(&change->cache->losses);
 	change->ticket = lf_memory_ticket(change->cache->tier[LF_CACHE_MEMORY].tier, change->key);
-	result = load(change);
-	if (result != LF_TIER_DONE)
-		return failed(change, result);
-	rc = settle(change, out);
+	rc = load(change);
+	if (!rc)
+		rc = settle(change, out);
 	if (rc)
 		return rc;
 	rc = apply(change, &tried);

@@ -61,6 +61,9 @@ struct lf_cache {
 	struct lf_stack_tier tier[LF_CACHE_TIERS];
 	struct lf_text scope;            /* `app:env:`, escaped */
 
+	pthread_mutex_t spreading_lock;
+	struct lf_spread *_Atomic spreading; /* spread.c; changed and gone through under the lock */
+
 	pthread_mutex_t spaces_lock;
 	struct lf_cache_space *_Atomic spaces; /* all, by `next`; they only become more */
 	struct lf_cache_space *_Atomic buckets[LF_SPACE_BUCKETS];

@@ -20,6 +20,7 @@ struct telling {
 	size_t count;
 	uint64_t clock; /* the stamp, or up to which version */
 	unsigned told, missed; /* tiers */
+	unsigned losses;       /* of the cache, before any tier was told */
 	int64_t end_ms;
 };
 
@@ -47,12 +48,26 @@ static void owe_in_outbox(const struct telling *telling, unsigned tiers)
 	}
 }
 
-/* 0: whoever missed it is told, even if this process dies now; where SQLite is off, as far as the outbox lives. */
-static int owe(const struct telling *telling, struct lf_error *err)
+/* A shared tier lost what it had since it was told this, perhaps, and was noted as owed what SQLite had then, which was not
+ * this. */
+static void owe_what_was_lost(struct telling *telling)
 {
-	unsigned shared = telling->missed & LF_SHARED_TIERS, sqlite = 1u << LF_CACHE_SQLITE, left = telling->missed;
+	if (atomic_load(&telling->cache->losses) == telling->losses || !lf_tier_is_on(telling->cache, LF_CACHE_SQLITE))
+		return;
+	for (int i = LF_CACHE_REDIS; i < LF_CACHE_TIERS; i++)
+		if (lf_tier_is_on(telling->cache, (enum lf_cache_tier)i))
+			telling->missed |= 1u << i;
+}
+
+/* 0: whoever missed it is told, even if this process dies now; where SQLite is off, as far as the outbox lives. */
+static int owe(struct telling *telling, struct lf_error *err)
+{
+	unsigned shared, left, sqlite = 1u << LF_CACHE_SQLITE;
 	bool kept;
 
+	owe_what_was_lost(telling);
+	left = telling->missed;
+	shared = left & LF_SHARED_TIERS;
 	if (shared && owe_in_sqlite(telling, shared))
 		left &= ~shared;
 	/* A stamp that a shared tier has is asked for there. */
@@ -119,6 +134,7 @@ static int raise_stamps(struct lf_cache *cache, const struct lf_text *names, siz
 		                   .kind = LF_CHANGED_STAMP,
 		                   .names = names,
 		                   .count = count,
+		                   .losses = atomic_load(&cache->losses),
 		                   .end_ms = end_ms };
 	uint64_t *is = calloc(count + 1, sizeof(*is));
 
@@ -244,6 +260,7 @@ static int drop_prefix(struct lf_cache *cache, struct lf_text prefix, int64_t en
 		                   .names = &prefix,
 		                   .count = 1,
 		                   .clock = lf_version_next(cache).clock,
+		                   .losses = atomic_load(&cache->losses),
 		                   .end_ms = end_ms };
 
 	if (lf_stamps_prefix(cache, prefix, telling.clock))

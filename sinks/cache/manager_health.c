@@ -123,15 +123,18 @@ static enum lf_tier_result owe_all(struct lf_keeper *keeper, struct lf_error *er
 	return result;
 }
 
-/* A tier with another mark than when it had been told all may have lost anything since. */
+/* A tier with another mark than when it had been told all may have lost anything since.  Another process of this host may
+ * have told it all under its new mark; what this one committed behind that is owed all the same. */
 static enum lf_tier_result owe_what_it_lost(struct lf_keeper *keeper, struct lf_error *err)
 {
 	char known[LF_TIER_MARK_MAX] = "";
 	enum lf_tier_result result;
 
 	result = lf_sqlite_mark_get(sqlite_of(keeper), keeper->which, known, sqlite_end(keeper), err);
-	if (result != LF_TIER_DONE || strcmp(known, keeper->mark) == 0)
+	if (result != LF_TIER_DONE)
 		return result;
+	if (strcmp(known, keeper->mark) == 0 && (!keeper->paid[0] || strcmp(keeper->paid, keeper->mark) == 0))
+		return LF_TIER_DONE;
 	return owe_all(keeper, err);
 }
 
@@ -150,6 +153,8 @@ static enum lf_sync reconcile(struct lf_keeper *keeper, struct lf_error *err)
 	    lf_sqlite_mark_set(sqlite_of(keeper), keeper->which, keeper->mark, sqlite_end(keeper), err) != LF_TIER_DONE)
 		synced = LF_SYNC_SQLITE_FAILED;
 	keeper->reconciled = synced == LF_SYNC_ALL;
+	if (keeper->reconciled)
+		(void)memcpy(keeper->paid, keeper->mark, sizeof(keeper->paid));
 	return synced;
 }
 

@@ -39,6 +39,7 @@ struct lf_keeper {
 	int64_t checked_ms, back_ms; /* when it was asked last, when it came back */
 	bool reconciled; /* all that SQLite knows of what it is owed has been told */
 	char mark[LF_TIER_MARK_MAX]; /* of the last answer; "": none yet */
+	char paid[LF_TIER_MARK_MAX]; /* the mark when this process had told it all; "": it has not yet */
 };
 
 struct lf_manager {

@@ -1,6 +1,7 @@
 #include "sinks/cache/spread.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "hashing/clock.h"
 #include "sinks/cache/call.h"
@@ -72,6 +73,63 @@ int lf_spread_critical(const struct lf_cache *cache, struct lf_text key, struct 
 static bool is_critical(const struct lf_spread *item)
 {
 	return item->record->flags & LF_RECORD_CRITICAL;
+}
+
+/* --- under way ------------------------------------------------------------------------------------- */
+
+static bool is_any_critical(const struct spreading *spreading)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < spreading->count; i++)
+		any |= is_critical(&spreading->items[i]);
+	return any;
+}
+
+static void set_out(struct spreading *spreading)
+{
+	struct lf_cache *cache = spreading->cache;
+
+	(void)pthread_mutex_lock(&cache->spreading_lock);
+	for (size_t i = 0; i < spreading->count; i++) {
+		spreading->items[i].next = atomic_load_explicit(&cache->spreading, memory_order_relaxed);
+		atomic_store(&cache->spreading, &spreading->items[i]);
+	}
+	(void)pthread_mutex_unlock(&cache->spreading_lock);
+}
+
+/* They are in the list one behind the other, the first one last. */
+static void arrive(struct spreading *spreading)
+{
+	struct lf_cache *cache = spreading->cache;
+	struct lf_spread *last = &spreading->items[spreading->count - 1], *at;
+
+	(void)pthread_mutex_lock(&cache->spreading_lock);
+	at = atomic_load_explicit(&cache->spreading, memory_order_relaxed);
+	if (at == last) {
+		atomic_store(&cache->spreading, spreading->items->next);
+	} else {
+		while (at->next != last)
+			at = at->next;
+		at->next = spreading->items->next;
+	}
+	(void)pthread_mutex_unlock(&cache->spreading_lock);
+}
+
+struct lf_record *lf_spread_find(struct lf_cache *cache, struct lf_text key)
+{
+	const struct lf_record *newest = NULL;
+
+	if (!atomic_load(&cache->spreading))
+		return NULL;
+	(void)pthread_mutex_lock(&cache->spreading_lock);
+	for (const struct lf_spread *at = atomic_load(&cache->spreading); at; at = at->next)
+		if (at->key.len == key.len && memcmp(at->key.data, key.data, key.len) == 0 &&
+		    (!newest || lf_version_compare(at->record->version, newest->version) > 0))
+			newest = at->record;
+	newest = lf_record_keep(newest);
+	(void)pthread_mutex_unlock(&cache->spreading_lock);
+	return (struct lf_record *)(uintptr_t)newest;
 }
 
 /* --- one tier -------------------------------------------------------------------------------------- */
@@ -266,17 +324,22 @@ int lf_spread(struct lf_cache *cache, struct lf_spread *items, size_t count, int
 		                       .err = err,
 		                       .sqlite = LF_TIER_AWAY,
 		                       .memory = LF_TIER_DONE };
+	bool critical = is_any_critical(&spreading);
 	int rc = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		items[i].missed = items[i].later = 0;
 		items[i].waits = false;
 	}
+	if (critical)
+		set_out(&spreading);
 	to_shared(&spreading, LF_CACHE_REDIS);
 	to_shared(&spreading, LF_CACHE_MONGO);
 	to_sqlite(&spreading);
 	to_outbox(&spreading);
 	to_memory(&spreading);
+	if (critical)
+		arrive(&spreading);
 	if (is_to_be_told(&spreading))
 		lf_manager_poke(cache);
 	for (size_t i = 0; !rc && i < count; i++)

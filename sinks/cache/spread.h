@@ -20,11 +20,16 @@ struct lf_spread {
 	/* Between the steps. */
 	unsigned missed, later;
 	bool waits;
+	struct lf_spread *next; /* of those that are critical and under way */
 };
 
 /* Up to LF_SPREAD_MAX.  0; or why it is nowhere, or is critical and not in SQLite. */
 LF_MUST_CHECK int lf_spread(struct lf_cache *cache, struct lf_spread *items, size_t count, int64_t end_ms,
                             struct lf_error *err);
+
+/* The newest critical record of the key that is at its home, and on its way to the others: the home may lose it before
+ * they have it.  With one user for the caller, or NULL. */
+struct lf_record *lf_spread_find(struct lf_cache *cache, struct lf_text key);
 
 /* What SQLite has to note with a change that is made there first: shared tiers that are on, but for those that the outbox
  * will tell. */
