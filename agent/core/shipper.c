@@ -70,11 +70,21 @@ static bool tend(struct lf_shipper *shipper, int64_t now)
 		&err);
 }
 
+/* Once the tier has been told our version of what was set there by hand: who sees it obeyed may set it again, and what
+ * we write later would undo that. */
+static void tell_adopted(struct lf_shipper *shipper)
+{
+	if (shipper->adopted)
+		shipper->options.adopted(shipper->options.arg);
+	shipper->adopted = false;
+}
+
 static bool flush(struct lf_shipper *shipper, int64_t now)
 {
 	/* What was just adopted counts, too. */
 	if (!lf_shipper_look_at_store(shipper) || !lf_shipper_flush_flags(shipper))
 		return false;
+	tell_adopted(shipper);
 	if (now < shipper->next_flush_ms && !shipper->more)
 		return true;
 	shipper->next_flush_ms = now + shipper->options.config->agent.flush_interval_ms;
@@ -157,15 +167,6 @@ static void count_waiting(struct lf_shipper *shipper)
 	(void)pthread_mutex_unlock(&shipper->lock);
 }
 
-/* Once the tier has been told our version of what was set there by hand: who sees it obeyed may set it again, and what
- * we write later would undo that. */
-static void tell_adopted(struct lf_shipper *shipper)
-{
-	if (shipper->adopted)
-		shipper->options.adopted(shipper->options.arg);
-	shipper->adopted = false;
-}
-
 static void work(struct lf_shipper *shipper)
 {
 	int64_t now = lf_clock_ms();
@@ -177,7 +178,6 @@ static void work(struct lf_shipper *shipper)
 		if (fine && shipper->watching)
 			fine = lf_shipper_take_changes(shipper);
 		fine = fine && flush(shipper, now);
-		tell_adopted(shipper);
 		fine = fine && tend(shipper, now);
 		if (fine && shipper->rest_ms <= now)
 			shipper->store_said[0] = '\0';
