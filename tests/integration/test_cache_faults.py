@@ -178,7 +178,7 @@ def test_whatever_befalls_redis_no_call_is_late_no_critical_key_lost_and_no_valu
             healed = load.run("heal", "cache.db")
         else:
             healed = load.finish()
-            assert int(healed["calls"]) > 10 * THREADS and int(healed["failures"]) < int(healed["calls"]) / 10, healed
+            assert int(healed["calls"]) > 10 * THREADS and int(healed["failures"]) < int(healed["calls"]) / 3, healed
         print(f"seed {seed}: {' '.join(befell)}: {healed}")
         load.run("check", "elsewhere.db", *["critical"] * ("set_back" in befell))
         there = redis.client(encoding_errors="replace")

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -35,6 +36,7 @@ enum {
 	SLACK_MS = 300,   /* over the deadline, where the machine is idle */
 	STALL_FACTOR = 4, /* times what a thread that only sleeps oversleeps at most */
 	NAP_MS = 5,
+	DISK_ONE_IN = 20, /* naps */
 	SETTLE_MS = 20000,
 	MEMORY_ENTRIES = 64, /* so that most reads go further down */
 	TTL_MS = 600000,
@@ -56,6 +58,7 @@ struct ledger {
 static struct ledger *ledger;
 static struct lf_cache *cache;
 static struct lf_cache_space *space;
+static int deadline_ms;
 static atomic_bool stop, wrong;
 static _Atomic uint64_t calls, failures, slowest_ms, stall_ms;
 
@@ -91,18 +94,25 @@ static void raise_to(_Atomic uint64_t *highest, uint64_t to)
 		;
 }
 
-/* How late the machine is with a thread that has nothing to do but to wake up. */
+/* How late the machine is with a thread that has nothing to do but to wake up, and at times to write a byte to its disk:
+ * what SQLite has begun to commit it ends. */
 static void *watch_the_machine(void *arg)
 {
 	const struct timespec nap = { .tv_nsec = NAP_MS * 1000000L };
+	int fd = open(arg, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 
-	while (!atomic_load(&stop)) {
+	if (fd < 0)
+		is_wrong("%s: %m", (const char *)arg);
+	for (unsigned turn = 0; !atomic_load(&stop); turn++) {
 		int64_t begun = lf_clock_ms();
 
 		(void)nanosleep(&nap, NULL);
+		if (turn % DISK_ONE_IN == 0 && (pwrite(fd, "", 1, 0) != 1 || fdatasync(fd) != 0))
+			is_wrong("%s: %m", (const char *)arg);
 		raise_to(&stall_ms, (uint64_t)(lf_clock_ms() - begun - NAP_MS));
 	}
-	return arg;
+	(void)close(fd);
+	return NULL;
 }
 
 /* ---- One call ---- */
@@ -115,7 +125,7 @@ static int64_t begun_call(void)
 static void ended_call(int64_t begun_ms, const char *what, const char *id, int rc, const struct lf_error *err)
 {
 	uint64_t took = (uint64_t)(lf_clock_ms() - begun_ms);
-	uint64_t allowed = DEADLINE_MS + SLACK_MS + STALL_FACTOR * atomic_load(&stall_ms);
+	uint64_t allowed = (uint64_t)deadline_ms + SLACK_MS + STALL_FACTOR * atomic_load(&stall_ms);
 
 	(void)atomic_fetch_add(&calls, 1);
 	raise_to(&slowest_ms, took);
@@ -464,7 +474,8 @@ static int open_ledger(const char *file, bool make)
 	return 0;
 }
 
-static int open_cache(const char *redis, const char *file, bool memory)
+/* `check`: with all the time that an answer takes, from Redis alone. */
+static int open_cache(const char *redis, const char *file, bool check)
 {
 	static const char *const critical[] = { "load:o:c*" };
 	struct lf_cache_options options;
@@ -473,16 +484,16 @@ static int open_cache(const char *redis, const char *file, bool memory)
 
 	lf_cache_options_init(&options);
 	options.app = "faults";
-	options.memory.off = !memory;
+	options.memory.off = check;
 	options.memory.max_entries = MEMORY_ENTRIES;
 	options.sqlite.file = file;
 	options.redis.url = redis;
-	options.redis.timeout_ms = 200;
-	options.redis.connect_timeout_ms = 200;
+	options.redis.timeout_ms = check ? SETTLE_MS : 200;
+	options.redis.connect_timeout_ms = check ? SETTLE_MS : 200;
 	options.redis.compress_min = 0;
 	options.critical = critical;
 	options.critical_count = 1;
-	options.deadline_ms = DEADLINE_MS;
+	options.deadline_ms = deadline_ms = check ? SETTLE_MS : DEADLINE_MS;
 	options.health_interval_ms = 100;
 	options.backoff_min_ms = 20;
 	options.backoff_max_ms = 200;
@@ -535,13 +546,14 @@ static void check_all(const char *how, bool critical_only)
 				read_slot(thread, i, how);
 }
 
-static void work_until_told(unsigned seed)
+static void work_until_told(unsigned seed, const char *database)
 {
 	static struct worker workers[THREADS];
+	char byte, beside[PATH_MAX];
 	pthread_t watcher;
-	char byte;
 
-	(void)pthread_create(&watcher, NULL, watch_the_machine, NULL);
+	(void)snprintf(beside, sizeof(beside), "%s.disk", database);
+	(void)pthread_create(&watcher, NULL, watch_the_machine, beside);
 	for (unsigned i = 0; i < THREADS; i++) {
 		workers[i].number = i;
 		workers[i].seed = seed * 1000 + i;
@@ -578,10 +590,12 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "usage: cache_load run|heal|check LEDGER REDIS-URL CACHE-DB [SEED|critical]\n");
 		return 64;
 	}
-	if (open_ledger(argv[2], run) || open_cache(argv[3], argv[4], !check))
+	if (open_ledger(argv[2], run) || open_cache(argv[3], argv[4], check))
 		return 2;
 	if (run)
-		work_until_told(argc > 5 ? (unsigned)atoi(argv[5]) : 1);
+		work_until_told(argc > 5 ? (unsigned)atoi(argv[5]) : 1, argv[4]);
+	if (check)
+		wait_for_redis();
 	if (!check && settle())
 		check_all(run ? "the last get" : "get after the kill", false);
 	else if (check)
