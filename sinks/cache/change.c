@@ -192,16 +192,21 @@ static int load(struct change *change)
 	return look_around(change);
 }
 
-/* What the command starts from, with one user, or NULL: what there is is expired, deleted or invalidated. */
+/* What the command starts from, with one user, or NULL: what there is is expired, deleted or invalidated.  AGAIN: which of
+ * that is not known. */
 static int before(struct change *change, struct lf_record **out)
 {
+	int valid;
+
 	*out = NULL;
 	if (!change->newest)
 		return lf_look_adopting(change->space, change->key, change->end_ms, out, change->err);
-	if (lf_record_readable(change->newest, lf_cache_now(change->cache)) &&
-	    lf_stamps_valid(change->space, change->key, change->newest, change->end_ms))
+	if (!lf_record_readable(change->newest, lf_cache_now(change->cache)))
+		return 0;
+	valid = lf_stamps_valid(change->space, change->key, change->newest, change->end_ms);
+	if (valid == 1)
 		*out = lf_record_keep(change->newest);
-	return 0;
+	return valid < 0 ? AGAIN : 0;
 }
 
 /* --- the end of it ---------------------------------------------------------------------------------- */
@@ -260,7 +265,7 @@ static int settle(struct change *change, struct lf_command_result *out)
 	return 0;
 }
 
-/* Runs the command on what is there.  1: `tried` is to be stored; 0: nothing is. */
+/* Runs the command on what is there.  1: `tried` is to be stored; 0: nothing is; AGAIN. */
 static int apply(struct change *change, struct tried *tried)
 {
 	struct lf_cache *cache = change->cache;
@@ -268,7 +273,7 @@ static int apply(struct change *change, struct tried *tried)
 	bool critical = change->command->critical;
 	int rc = before(change, &from);
 
-	if (rc < 0)
+	if (rc)
 		return rc;
 	*tried = (struct tried){ .home = change->home, .expected = change->at_home, .ticket = change->ticket,
 		                  .losses = change->losses };

@@ -104,7 +104,7 @@ static int follow(const struct lf_loading *loading, const struct lf_flights_mome
 		               "nobody has made '%.*s' in time: its loader takes longer than wait_ms or load_deadline_ms",
 		               (int)loading->key.len, loading->key.data);
 	if (!out->again && ours &&
-	    (!out->record || lf_stamps_valid(space, loading->key, out->record, lf_stack_deadline(space->cache))))
+	    (!out->record || lf_stamps_valid(space, loading->key, out->record, lf_stack_deadline(space->cache)) == 1))
 		return 0;
 	lf_record_drop(out->record);
 	return -EAGAIN;

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "hashing/clock.h"
 #include "sinks/cache/call.h"
 #include "sinks/cache/commands.h"
 #include "sinks/cache/outbox.h"
@@ -47,7 +49,7 @@ static bool look_in_memory(struct lf_cache_space *space, struct lf_look *look, i
 		return false;
 	look->record = lf_memory_get(cache->tier[LF_CACHE_MEMORY].tier, look->key);
 	if (look->record)
-		look->usable = lf_stamps_valid(space, look->key, look->record, end_ms);
+		look->usable = lf_stamps_valid(space, look->key, look->record, end_ms) == 1;
 	lf_count_tier(cache->counters, LF_CACHE_MEMORY, look->usable ? LF_COUNT_TIER_HITS : LF_COUNT_TIER_MISSES, 1);
 	return look->usable;
 }
@@ -95,7 +97,7 @@ static void look_in_sqlite(struct walk *walk)
 		if (result != LF_TIER_DONE) {
 			walk->failed = result;
 			for (; i < walk->count; i++)
-				walk->look[i]->doubted |= result == LF_TIER_AWAY;
+				walk->look[i]->doubted = walk->look[i]->unsure = true;
 			return;
 		}
 		walk->answered = true;
@@ -145,15 +147,49 @@ static bool is_left_over(const struct lf_look *look)
 	       !(look->record->flags & LF_RECORD_CRITICAL);
 }
 
-static void judge(struct walk *walk)
+/* What nobody says is a miss.  But what is critical is not said to be gone: a tier that does not answer is away in a moment,
+ * and then it is known. */
+static int is_valid(const struct walk *walk, const struct lf_look *look)
 {
-	for (size_t i = 0; i < walk->count; i++) {
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	bool critical = look->record->flags & LF_RECORD_CRITICAL;
+	int valid;
+
+	while ((valid = lf_stamps_valid(walk->space, look->key, look->record, walk->end_ms)) < 0 && critical &&
+	       lf_clock_ms() < walk->end_ms)
+		(void)nanosleep(&pause, NULL);
+	if (valid < 0 && critical)
+		return lf_fail(walk->err, -ETIMEDOUT, "it is not known whether '%.*s' was invalidated: a shared tier does not answer",
+		               (int)(look->key.len < 128 ? look->key.len : 128), look->key.data);
+	return valid == 1;
+}
+
+/* Nor that it was never there. */
+static bool is_unsure(const struct walk *walk, const struct lf_look *look)
+{
+	char bytes[LF_CACHE_ID_MAX];
+	struct lf_text id = { bytes, 0 };
+
+	return !look->record && look->unsure && lf_space_id(walk->space, look->key, bytes, &id.len) &&
+	       lf_stack_is_critical(walk->space, id);
+}
+
+static int judge(struct walk *walk)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc >= 0 && i < walk->count; i++) {
 		struct lf_look *look = walk->look[i];
 
-		look->usable = look->record && look->record->type != LF_RECORD_GONE && !is_left_over(look) &&
-		               !is_expired(walk->cache, look->record) &&
-		               lf_stamps_valid(walk->space, look->key, look->record, walk->end_ms);
+		if (is_unsure(walk, look))
+			return lf_call_errno(walk->failed, walk->end_ms);
+		if (!look->record || look->record->type == LF_RECORD_GONE || is_left_over(look) ||
+		    is_expired(walk->cache, look->record))
+			continue;
+		rc = is_valid(walk, look);
+		look->usable = rc == 1;
 	}
+	return rc < 0 ? rc : 0;
 }
 
 /* --- up -------------------------------------------------------------------------------------------- */
@@ -229,6 +265,8 @@ static void lift(struct walk *walk)
 
 static int walk_down(struct walk *walk)
 {
+	int rc;
+
 	look_in_outbox(walk);
 	if (lf_tier_is_up(walk->cache, LF_CACHE_SQLITE))
 		look_in_sqlite(walk);
@@ -241,10 +279,10 @@ static int walk_down(struct walk *walk)
 		return walk->failed == LF_TIER_DONE ?
 		               lf_fail(walk->err, -EHOSTDOWN, "no tier is there: lf_cache_stats() says what is wrong with each") :
 		               lf_call_errno(walk->failed, walk->end_ms);
-	judge(walk);
-	if (walk->lifts)
+	rc = judge(walk);
+	if (!rc && walk->lifts)
 		lift(walk);
-	return 0;
+	return rc;
 }
 
 static int look_below(struct lf_cache_space *space, struct lf_look *looks, size_t count, bool lifts, int64_t end_ms,
@@ -260,7 +298,7 @@ static int look_below(struct lf_cache_space *space, struct lf_look *looks, size_
 		if (look->usable)
 			continue;
 		look->asked = look->has = 0;
-		look->settled = look->doubted = false;
+		look->settled = look->doubted = look->unsure = false;
 		/* Before any tier below is asked. */
 		look->ticket = lf_memory_ticket(memory, look->key);
 		walk.look[walk.count++] = look;

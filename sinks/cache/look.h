@@ -20,6 +20,7 @@ struct lf_look {
 	unsigned asked, has; /* tiers that said what they have; tiers that have this very record, and trust it */
 	bool settled;        /* no tier below can know better */
 	bool doubted;        /* a tier that is there and may know better did not answer */
+	bool unsure;         /* that was SQLite, which has what is critical */
 };
 
 /* Fills in what is out, of all.  `end_ms` 0: it is made when it is needed, by the options.  0, or a negative errno: no tier

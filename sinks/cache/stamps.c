@@ -174,7 +174,8 @@ static int check(struct lf_cache_space *space, const struct lf_record *record, i
 	result = compare(&looked, record);
 	if (result >= 0)
 		return result;
-	return ask(&looked, false, end_ms) ? compare(&looked, record) == 1 : 0;
+	(void)ask(&looked, false, end_ms);
+	return compare(&looked, record);
 }
 
 int lf_stamps_valid(struct lf_cache_space *space, struct lf_text key, const struct lf_record *record, int64_t end_ms)

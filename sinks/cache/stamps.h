@@ -35,8 +35,9 @@ LF_MUST_CHECK int lf_stamps_take(struct lf_cache_space *space, const struct lf_t
                                  bool ask, int64_t end_ms, struct lf_record_tag *out, uint64_t *type_stamp, uint64_t *org_stamp,
                                  struct lf_error *err);
 
-/* Whether the record of that space may be handed out.  1, 0; asks the tiers for stamps that are not known (a failure
- * there counts as 0 where a shared tier is up, as what SQLite and memory know where none is). */
+/* Whether the record of that space may be handed out.  1, 0; -1: that is not known.  Asks the tiers for stamps that are not
+ * known here, and who is there and does not answer may know that one has risen.  Where no shared tier is there, what SQLite
+ * and memory know counts. */
 int lf_stamps_valid(struct lf_cache_space *space, struct lf_text key, const struct lf_record *record, int64_t end_ms);
 
 /* A reader has put the record into tiers where a prefix was dropped meanwhile: false, it must go from there. */

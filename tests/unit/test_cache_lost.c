@@ -2,6 +2,8 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
+#include "hashing/clock.h"
+#include "sinks/cache/sqlite_internal.h"
 #include "sinks/cache/stamps.h"
 #include "tests/unit/cache_fixture.h"
 
@@ -180,5 +182,77 @@ Test(cache_lost, what_is_critical_is_not_changed_while_sqlite_is_switched_off)
 	cr_expect_eq(lf_cache_switch(cache, LF_CACHE_SQLITE, false, NULL), 0);
 	cr_expect_eq(lf_cache_hdel(space, text_of("h"), &field, 1, NULL), -EHOSTDOWN);
 	cr_expect_eq(lf_cache_del(space, text_of("there is none"), NULL), -EHOSTDOWN);
+	lf_cache_close(cache);
+}
+
+/* --- a server that does not say what was invalidated --------------------------------------------------- */
+
+static void forget_all_here(void)
+{
+	forget_here();
+	lf_stamps_forget(cache);
+}
+
+Test(cache_lost, a_field_is_not_set_in_place_of_all_others_while_nobody_says_whether_those_were_invalidated)
+{
+	open_with(WITH_MEMORY | WITH_SQLITE | WITH_REDIS);
+	hset("first");
+	forget_all_here();
+	fake_fail(redis(), FAKE_STAMPS, 2, LF_TIER_AWAY, false);
+	hset("second");
+	expect_field("first");
+	expect_field("second");
+	lf_cache_close(cache);
+}
+
+Test(cache_lost, a_critical_value_is_there_while_a_server_that_goes_away_does_not_say_whether_it_was_invalidated)
+{
+	open_with(WITH_MEMORY | WITH_SQLITE | WITH_REDIS);
+	hset("first");
+	forget_all_here();
+	fake_fail(redis(), FAKE_STAMPS, 1000000, LF_TIER_AWAY, false);
+	expect_field("first");
+	lf_cache_close(cache);
+}
+
+Test(cache_lost, of_a_critical_value_it_is_not_said_that_it_is_gone_when_nobody_knows)
+{
+	struct lf_cache_options options;
+	struct lf_cache_value found;
+
+	options_of(&options, WITH_MEMORY | WITH_SQLITE | WITH_REDIS)->failures = 1000000;
+	options.deadline_ms = 200;
+	cache = fixture_open(&options);
+	space = fixture_space(cache, "user", "acme");
+	cr_expect_eq(lf_cache_set(space, text_of("a"), text_of("1"), NULL, NULL), 1);
+	forget_all_here();
+	fake_fail(redis(), FAKE_STAMPS, 1000000, LF_TIER_AWAY, false);
+	cr_expect_eq(lf_cache_get(space, text_of("a"), &found, NULL), -ETIMEDOUT);
+	lf_cache_close(cache);
+}
+
+/* As if other threads were reading all the time. */
+static void keep_readers_busy(bool busy)
+{
+	struct lf_tier *sqlite = cache->tier[LF_CACHE_SQLITE].tier;
+
+	(void)pthread_mutex_lock(&sqlite->lock);
+	for (int i = 0; i < LF_SQLITE_READERS; i++)
+		sqlite->busy[i] = busy;
+	(void)pthread_mutex_unlock(&sqlite->lock);
+}
+
+Test(cache_lost, nor_when_sqlite_which_has_it_does_not_answer_in_time)
+{
+	struct lf_record *record = NULL;
+
+	open_with(WITH_MEMORY | WITH_SQLITE | WITH_REDIS);
+	cr_expect_eq(lf_cache_set(space, text_of("a"), text_of("1"), NULL, NULL), 1);
+	fake_evict(redis(), fixture_key(space, "a"));
+	forget_here();
+	keep_readers_busy(true);
+	cr_expect_eq(lf_stack_find(cache, space, fixture_key(space, "a"), lf_clock_ms() + 20, &record, NULL, NULL), -ETIMEDOUT);
+	keep_readers_busy(false);
+	cr_expect_str_eq(fixture_get(space, "a"), "1");
 	lf_cache_close(cache);
 }
