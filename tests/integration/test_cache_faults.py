@@ -3,7 +3,8 @@ empty, by a schedule that a seed makes; in every second round the program is kil
 
 tests/tools/cache_load.c works from 16 threads and says what is wrong: a call that lasts past its deadline, a read that gives
 something older than what was acknowledged.  At the end another process, with nothing but Redis, must find every critical key,
-and nothing that is older in the others, unless Redis itself was set back.
+and nothing that is older in the others, unless Redis itself was set back, or the program was killed: while its tiers are late,
+what is not critical is in its memory alone.
 
 A round that fails shows its seed; LOGFOLD_CACHE_SEED=… plays that one alone.  LOGFOLD_SUITES=1 plays fifty.
 """
@@ -175,12 +176,12 @@ def test_whatever_befalls_redis_no_call_is_late_no_critical_key_lost_and_no_valu
             link.cut()  # and tears nothing any more
         if seed % 2:
             load.kill()
-            healed = load.run("heal", "cache.db")
+            healed = load.run("heal", "cache.db", "critical")
         else:
             healed = load.finish()
             assert int(healed["calls"]) > 10 * THREADS and int(healed["failures"]) < int(healed["calls"]) / 3, healed
         print(f"seed {seed}: {' '.join(befell)}: {healed}")
-        load.run("check", "elsewhere.db", *["critical"] * ("set_back" in befell))
+        load.run("check", "elsewhere.db", *["critical"] * (seed % 2 or "set_back" in befell))
         there = redis.client(encoding_errors="replace")
         lost = [key for key, numbers in load.critical_strings().items() if 0 not in numbers and not there.exists(key)]
         assert not lost, f"Redis has lost {lost}"
