@@ -367,44 +367,6 @@ Test(cache_change, what_is_flushed_is_not_told_to_redis_afterwards)
 	lf_cache_close(cache);
 }
 
-/* --- a server that was restarted with less than it had, which nobody has noticed yet ---------------------- */
-
-static void hset(const char *field, const char *value)
-{
-	struct lf_cache_field given = { text_of(field), text_of(value) };
-	struct lf_error err = { "" };
-
-	cr_expect_geq(lf_cache_hset(space, text_of("h"), &given, 1, &err), 0, "%s", err.text);
-}
-
-static void expect_field(const char *field, const char *value)
-{
-	struct lf_cache_value found;
-
-	cr_expect_eq(lf_cache_hget(space, text_of("h"), text_of(field), &found, NULL), 1, "field %s", field);
-	cr_expect(found.record && found.len == strlen(value) && memcmp(found.data, value, found.len) == 0);
-	lf_cache_value_release(&found);
-}
-
-Test(cache_change, a_field_that_redis_has_lost_since_is_there_after_the_next_one_is_set)
-{
-	struct lf_record *older;
-
-	open_with(WITH_MEMORY | WITH_SQLITE | WITH_REDIS);
-	hset("first", "1");
-	older = fake_peek(redis(), fixture_key(space, "h"));
-	hset("second", "2");
-	fake_poke(redis(), fixture_key(space, "h"), older);
-	lf_memory_forget(cache->tier[LF_CACHE_MEMORY].tier);
-	hset("third", "3");
-	lf_memory_forget(cache->tier[LF_CACHE_MEMORY].tier);
-	expect_field("first", "1");
-	expect_field("second", "2");
-	expect_field("third", "3");
-	lf_record_drop(older);
-	lf_cache_close(cache);
-}
-
 /* --- deleting ---------------------------------------------------------------------------------------- */
 
 Test(cache_change, what_was_deleted_does_not_come_back_from_a_tier_that_was_away)

@@ -72,6 +72,30 @@ static void forget_here(void)
 
 /* --- set back ---------------------------------------------------------------------------------------- */
 
+static void expect_no_field_is_lost_when_redis_is_set_back(void)
+{
+	hset("first");
+	older = fake_peek(redis(), fixture_key(space, "h"));
+	hset("second");
+	fake_poke(redis(), fixture_key(space, "h"), older);
+	forget_here();
+	hset("third");
+	forget_here();
+	expect_field("first");
+	expect_field("second");
+	expect_field("third");
+	lf_record_drop(older);
+}
+
+Test(cache_lost, a_field_that_redis_has_lost_since_is_there_after_the_next_one_is_set_critical_or_not)
+{
+	open_with(WITH_MEMORY | WITH_SQLITE | WITH_REDIS);
+	expect_no_field_is_lost_when_redis_is_set_back();
+	space = fixture_space(cache, "page", "acme");
+	expect_no_field_is_lost_when_redis_is_set_back();
+	lf_cache_close(cache);
+}
+
 static void set_back_and_change(void *arg)
 {
 	(void)arg;
