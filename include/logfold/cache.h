@@ -35,6 +35,7 @@
  *   -EFBIG       the value is over value_max
  *   -ENOSPC      the memory tier is full, its policy is none, and no other tier could take it
  *   -ETIMEDOUT   it was not done by its deadline; a change may have been made, or may be made still
+ *                of what is critical: nobody said in time what is there, or whether it was invalidated
  *   -EDEADLK     a loader waits for itself: it asked for its own key, or for one whose loader waits for it
  *   -EHOSTDOWN   no tier that could have done it is there
  *   -ECANCELED   the cache is disabled and the call has no loader, or it is being closed

@@ -249,14 +249,13 @@ static int settle(struct change *change, struct lf_command_result *out)
 
 	for (unsigned i = change->tried_count; i-- > 0;) {
 		struct tried *tried = &change->tried[i];
+		bool at_home = lf_version_compare(tried->version, change->at_home) == 0;
 
-		/* Wherever: somebody read it at a home that has gone since, or has forgotten it. */
-		if (change->newest && lf_version_compare(tried->version, change->newest->version) == 0)
-			return finish(change, tried, lf_version_compare(tried->version, change->at_home) ? 0 : 1u << change->home, out);
+		/* Or elsewhere: somebody read it at a home that has gone since, or has forgotten it. */
+		if (at_home || (change->newest && lf_version_compare(tried->version, change->newest->version) == 0))
+			return finish(change, tried, at_home ? 1u << change->home : 0, out);
 		if (tried->home != change->home)
 			continue;
-		if (lf_version_compare(tried->version, change->at_home) == 0)
-			return finish(change, tried, 1u << change->home, out);
 		/* Somebody else was here since: with ours, or without. */
 		if (counts && lf_version_compare(tried->expected, change->at_home) != 0)
 			return lf_fail(change->err, -ETIMEDOUT, "it is not known whether the %s tier has counted it: it did not "

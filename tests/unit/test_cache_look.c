@@ -99,7 +99,7 @@ Test(cache_look, what_redis_has_is_brought_to_sqlite_and_to_memory)
 	loads = fake_calls(redis(), FAKE_LOAD);
 	cr_expect_eq(tier_of("a"), LF_CACHE_MEMORY);
 	forget_memory();
-	cr_expect_eq(tier_of("a"), LF_CACHE_SQLITE, "what was read in this session is trusted");
+	cr_expect_eq(tier_of("a"), LF_CACHE_SQLITE, "what this process has read itself is trusted");
 	cr_expect_eq(tier_of("a"), LF_CACHE_MEMORY);
 	cr_expect_eq(fake_calls(redis(), FAKE_LOAD), loads);
 	lf_cache_close(cache);
