@@ -167,10 +167,11 @@ def in_mongo(mongo, collection="entries"):
 
 
 def in_redis(redis):
-    """The same as redis-py reads it."""
+    """The same as redis-py reads it; what is evicted between its name and its fields is not there."""
     client = redis.client()
     found = {}
     for key in client.scan_iter("logfold:*:entry:*", count=1000):
         entry = client.hgetall(key)
-        found[entry["namespace"], entry["hash"]] = int(entry["countTotal"])
+        if entry:
+            found[entry["namespace"], entry["hash"]] = int(entry["countTotal"])
     return found

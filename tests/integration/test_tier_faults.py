@@ -129,13 +129,7 @@ class TestCluster:
                     one.host(chatter, how, tmp_path / f"p{number}", count, namespace=namespace)
 
         def in_cluster():
-            found = {}
-            for node in redis_cluster.nodes:
-                client = node.client()
-                for key in client.scan_iter("logfold:*:entry:*", count=1000):
-                    entry = client.hgetall(key)
-                    found[entry["namespace"], entry["hash"]] = int(entry["countTotal"])
-            return found
+            return {key: count for node in redis_cluster.nodes for key, count in in_redis(node).items()}
 
         def everywhere(count):
             one.settled(count)
