@@ -17,7 +17,7 @@
 #include "hashing/namespace.h"
 
 enum {
-	FIND_TIMEOUT_MS = 1000, /* an agent that takes longer is stopped, or as good as */
+	FIND_TIMEOUT_MS = 5000, /* its disk may be slow; one that is stopped is not waited for */
 	REPORT_TIMEOUT_MS = 10000,
 	DRAIN_TRIES = 20, /* its store may be in other hands for a moment */
 	DRAIN_PAUSE_MS = 100,

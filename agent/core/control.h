@@ -43,7 +43,8 @@ enum {
 
 /* Sends one line (without its newline) to the agent of the directory and waits for the answer's
  * text, without `ok `; an answer that does not fit is cut.  -ECONNREFUSED or -ENOENT when no agent
- * is there, -ETIMEDOUT, -EREMOTEIO when the agent answered `error`, whose text is then the sentence. */
+ * is there, -ETIMEDOUT (at once where the agent is stopped, by a signal or a debugger), -EREMOTEIO
+ * when the agent answered `error`, whose text is then the sentence. */
 LF_MUST_CHECK int lf_control_ask(int dirfd, const char *request, int timeout_ms, char *answer,
                                  size_t answer_size, struct lf_error *err);
 

@@ -6,15 +6,24 @@
 #include <unistd.h>
 
 #include "agent/core/control_address.h"
+#include "agent/map/process_id.h"
 #include "hashing/clock.h"
 
-static int set_timeouts(int fd, int64_t deadline)
+enum {
+	CONNECT_MS = 1000, /* takes no time while the agent, slow or not, has taken its last clients */
+	LOOK_MS = 200,     /* how soon it is seen that the agent is stopped */
+};
+
+/* For one step of at most `most` ms. */
+static int set_timeouts(int fd, int64_t deadline, int64_t most)
 {
 	int64_t left = deadline - lf_clock_ms();
-	struct timeval time = { left / 1000, left % 1000 * 1000 };
+	struct timeval time;
 
 	if (left <= 0)
 		return -ETIMEDOUT;
+	left = left < most ? left : most;
+	time = (struct timeval){ left / 1000, left % 1000 * 1000 };
 	/* The time to send holds for connect(), too. */
 	if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time)) < 0)
@@ -42,11 +51,24 @@ static int send_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
+/* By SIGSTOP or a debugger: it answers nobody before it is let go on.  One whose disk is slow does. */
+static bool agent_is_stopped(int fd)
+{
+	uint64_t threads, start_time;
+	struct ucred agent;
+	socklen_t len = sizeof(agent);
+	char state;
+
+	/* An agent in another pid namespace has no process id here. */
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &agent, &len) == 0 && agent.pid > 0 &&
+	       lf_process_stat((uint32_t)agent.pid, &state, &threads, &start_time) && (state == 'T' || state == 't');
+}
+
 /* At most `size` bytes, at least one. */
 static ssize_t receive_some(int fd, char *out, size_t size, int64_t deadline)
 {
 	for (;;) {
-		int rc = set_timeouts(fd, deadline);
+		int rc = set_timeouts(fd, deadline, LOOK_MS);
 		ssize_t got = rc < 0 ? 0 : recv(fd, out, size, 0);
 
 		if (rc < 0)
@@ -55,7 +77,7 @@ static ssize_t receive_some(int fd, char *out, size_t size, int64_t deadline)
 			return got;
 		if (got == 0)
 			return -ECONNRESET;
-		if (errno != EINTR)
+		if (errno != EINTR && (errno != EAGAIN || agent_is_stopped(fd)))
 			return last_error();
 	}
 }
@@ -92,7 +114,7 @@ static int receive_line(int fd, struct answer *answer, int64_t deadline)
 static int converse(int fd, int dirfd, const char *request, int64_t deadline, struct answer *answer)
 {
 	struct sockaddr_un address = lf_control_address(dirfd);
-	int rc = set_timeouts(fd, deadline);
+	int rc = set_timeouts(fd, deadline, CONNECT_MS);
 
 	if (rc < 0)
 		return rc;
@@ -107,7 +129,7 @@ static int converse(int fd, int dirfd, const char *request, int64_t deadline, st
 static int fail(int rc, int timeout_ms, struct lf_error *err)
 {
 	if (rc == -ETIMEDOUT)
-		return lf_fail(err, rc, "the agent did not answer within %d ms", timeout_ms);
+		return lf_fail(err, rc, "the agent is stopped, or did not answer within %d ms", timeout_ms);
 	if (rc == -EPROTO)
 		return lf_fail(err, rc, "the agent's answer cannot be understood: is it another version?");
 	return lf_fail(err, rc, "no agent answers: %s", strerror(-rc));

@@ -11,7 +11,7 @@
 #include "agent/core/publish.h"
 
 enum {
-	TIMEOUT_MS = 1000, /* an agent that takes longer is stopped, or as good as */
+	TIMEOUT_MS = 5000, /* its disk may be slow; one that is stopped is not waited for */
 	TRIES = 20, /* a lock without an agent behind it: somebody is adopting the directory */
 	PAUSE_MS = 50,
 };

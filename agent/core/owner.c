@@ -1,7 +1,6 @@
 #include "agent/core/owner.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,22 +50,11 @@ static bool has_our_clock(uint32_t pid)
 
 static bool process_is_dead(const struct lf_process_id *owner)
 {
-	char path[32], text[1024], state = 0;
 	uint64_t threads = 0, start_time = 0;
-	ssize_t len;
-	int fd;
+	char state = 0;
 
-	(void)snprintf(path, sizeof(path), "/proc/%u/stat", owner->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (!lf_process_stat(owner->pid, &state, &threads, &start_time))
 		return is_gone((pid_t)owner->pid);
-	len = read(fd, text, sizeof(text));
-	(void)close(fd);
-	if (len <= 0)
-		return is_gone((pid_t)owner->pid);
-	if (!lf_process_stat_parse((struct lf_text){ text, (size_t)len }, &state, &threads,
-	                           &start_time))
-		return false;
 	if (owner->start_time && start_time != owner->start_time)
 		return has_our_clock(owner->pid); /* the id was given to another process */
 	return (state == 'Z' || state == 'X') && threads <= 1;

@@ -78,21 +78,27 @@ bool lf_process_stat_parse(struct lf_text stat, char *state, uint64_t *threads,
 	return false;
 }
 
-void lf_process_id_read(struct lf_process_id *out, uint32_t pid)
+bool lf_process_stat(uint32_t pid, char *state, uint64_t *threads, uint64_t *start_time)
 {
 	char path[sizeof("/proc/") + LF_DECIMAL_MAX + sizeof("/stat")] = "/proc/";
-	char stat[512], state;
-	uint64_t threads;
+	char stat[512];
 	size_t len;
+
+	memcpy(lf_decimal_put(path + strlen(path), pid), "/stat", sizeof("/stat"));
+	len = read_file(path, stat, sizeof(stat));
+	return lf_process_stat_parse((struct lf_text){ stat, len }, state, threads, start_time);
+}
+
+void lf_process_id_read(struct lf_process_id *out, uint32_t pid)
+{
+	uint64_t threads;
+	char state;
 
 	memset(out, 0, sizeof(*out));
 	read_boot_id(out->boot_id);
 	out->pid = pid ? pid : (uint32_t)lf_sys_getpid();
 	out->pid_namespace = read_pid_namespace();
-	memcpy(lf_decimal_put(path + strlen(path), out->pid), "/stat", sizeof("/stat"));
-	len = read_file(path, stat, sizeof(stat));
-	if (!lf_process_stat_parse((struct lf_text){ stat, len }, &state, &threads,
-	                           &out->start_time))
+	if (!lf_process_stat(out->pid, &state, &threads, &out->start_time))
 		out->start_time = 0;
 }
 

@@ -17,6 +17,7 @@
 
 #include "agent/core/agent.h"
 #include "agent/map/flags.h"
+#include "hashing/clock.h"
 #include "tests/unit/segment_fixture.h"
 
 static struct lf_error why;
@@ -156,6 +157,33 @@ Test(control, an_agent_that_does_not_answer_is_given_up_at_the_deadline)
 	(void)clock_gettime(CLOCK_MONOTONIC, &to);
 	cr_assert((to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000 < 2000);
 	lf_control_close(control);
+}
+
+/* Whether somebody who has so much time is told that there is no answer, before it is over. */
+static bool is_given_up(int dirfd, int timeout_ms)
+{
+	int64_t end = lf_clock_ms() + timeout_ms;
+
+	return lf_control_ask(dirfd, "drain", timeout_ms, NULL, 0, &why) == -ETIMEDOUT && lf_clock_ms() < end;
+}
+
+Test(control, an_agent_that_is_stopped_is_not_waited_for)
+{
+	int requests = 0, status, dirfd = open_base();
+	pid_t child = fork();
+	bool given_up;
+
+	if (child == 0) {
+		(void)listen_at(dirfd, &requests);
+		(void)raise(SIGSTOP);
+		_exit(0);
+	}
+	cr_assert_eq(waitpid(child, &status, WUNTRACED), child);
+	cr_assert(WIFSTOPPED(status));
+	given_up = is_given_up(dirfd, 40000);
+	cr_assert_eq(kill(child, SIGKILL), 0);
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(given_up);
 }
 
 Test(control, a_path_that_is_too_long_for_an_address_works)
