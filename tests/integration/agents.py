@@ -51,11 +51,14 @@ class Agent:
     def told(self, state):
         """Waits until it tells the service manager this; all that the datagram says."""
         end = time.monotonic() + DEADLINE_S
-        while time.monotonic() < end and self.process.poll() is None:
-            if select.select([self._notify], [], [], 0.1)[0]:
+        while time.monotonic() < end:
+            living = self.process.poll() is None  # asked first: what it said before it ended is read
+            if select.select([self._notify], [], [], 0.1 if living else 0)[0]:
                 said = self._notify.recv(4096).decode()
                 if state in said.splitlines():
                     return dict(line.split("=", 1) for line in said.splitlines())
+            elif not living:
+                break
         pytest.fail(f"the agent never said {state}; its log: {self.log.read_text()}")
 
     def start(self):

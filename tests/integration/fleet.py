@@ -79,7 +79,7 @@ class Agent:
     def _answers(self):
         if self.process.poll() is not None:
             pytest.fail(f"the agent ended: {self.said()}")
-        return self.ask("health").returncode != 2 or (self.run_dir / "control").exists()
+        return bool(self.ask("health", "--json").stdout)
 
     def _end(self, how):
         self.process.send_signal(how)
@@ -109,6 +109,10 @@ class Agent:
 
     def tier(self, name):
         return next(tier for tier in self.health()["tiers"] if tier["name"] == name)
+
+    def generation(self):
+        """Of the flags that its processes see: 0 as long as nothing was published."""
+        return int.from_bytes((self.run_dir / "flags").read_bytes()[16:20], "little")
 
     def environment(self, namespace=None):
         return self._logfold.environment({

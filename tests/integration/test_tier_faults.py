@@ -39,7 +39,7 @@ class TestServers:
     """Told once, also when it fails again and again; the store has all numbers in the meantime."""
 
     def check(self, agent, chatter, path, name, keys, said):  # noqa: F811
-        one = agent(**{name: QUICKLY | keys | {"enabled": True}})
+        one = agent(**{name: keys | {"enabled": True}})
         wait_until(lambda: re.search(said, one.said()), lambda: f"{said}; it says {one.said()}")
         prints(one, chatter, path)
         one.settled(10)
