@@ -13,6 +13,7 @@ Nothing is written to disk unless save=True, so a restarted server is an empty o
 the test, or with the process of the tests where that is killed.
 """
 
+import itertools
 import os
 import shutil
 import socket
@@ -128,15 +129,15 @@ class Cluster:
 
     def __init__(self, make):
         self.buses = [free_port() for _ in self.SHARES]
-        self.nodes = [make(options=["--cluster-enabled", "yes", "--cluster-node-timeout", 1000,
+        self.nodes = [make(options=["--cluster-enabled", "yes", "--cluster-node-timeout", 15000,
                                     "--cluster-port", bus]) for bus in self.buses]
         for node, (first, last) in zip(self.nodes, self.SHARES):
             node.client().execute_command("CLUSTER", "ADDSLOTSRANGE", first, last)
-        first = self.nodes[0].client()
         for epoch, node in enumerate(self.nodes, 1):
             node.client().execute_command("CLUSTER", "SET-CONFIG-EPOCH", epoch)
-        for node, bus in list(zip(self.nodes, self.buses))[1:]:
-            first.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port, bus)
+        # All of them, as they tell each other of the others only now and then.
+        for (one, _), (other, bus) in itertools.combinations(zip(self.nodes, self.buses), 2):
+            one.client().execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, bus)
         self.settled()
 
     def settled(self):

@@ -473,7 +473,7 @@ def test_a_frozen_master_does_not_keep_the_others_from_theirs(redis_cluster, con
     frozen.freeze()
     for hash in hashes.values():
         sink.record(hash=hash, share={ONE: (4, 0, 0, 0, 0)})
-    failed = sink.flush(timeout=400)
+    failed = sink.flush(timeout=2000)
     assert failed.result == "retry" and str(frozen.port) in failed.error, failed.error
     for node, hash in hashes.items():
         if node is not frozen:
