@@ -26,7 +26,7 @@
 #include "logfold/time.h"
 #include "sinks/sink.h"
 
-enum { WORDS_MAX = 4096, RECORDS_MAX = 100000, TIMEOUT_MS = 10000 };
+enum { WORDS_MAX = 4096, RECORDS_MAX = 100000, TIMEOUT_MS = 30000 };
 
 struct words {
 	char *name[WORDS_MAX], *value[WORDS_MAX];
