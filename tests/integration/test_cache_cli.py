@@ -13,6 +13,13 @@ from fleet import in_redis
 NAMESPACE = "console-manager-entries"
 HASH = "0123456789abcdef0123456789abcdef"
 BYTES = bytes(range(256))
+NO_HURRY = {"LOGFOLD_CACHE_DEADLINE_MS": "20000", "LOGFOLD_CACHE_SQLITE_TIMEOUT_MS": "20000"}
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(logfold):
+    """A slow machine is no failure."""
+    logfold.env |= NO_HURRY
 
 
 @pytest.fixture
@@ -29,6 +36,11 @@ def cache(logfold, tmp_path):
 def done(process, status=0):
     assert process.returncode == status, process.stderr
     return process.stdout
+
+
+def last_line(process):
+    """What it said in the end: how far it is, it says where it takes long."""
+    return process.stderr.splitlines()[-1]
 
 
 def misused(process, sentence):
@@ -141,9 +153,9 @@ def test_warming_counts_what_it_found(cache):
     for i in range(3):
         done(cache("set", f"id{i}", "v"))
     all_of_it = cache("warm")
-    assert done(all_of_it) == "" and all_of_it.stderr.startswith("logfold: done: 3"), all_of_it.stderr
+    assert done(all_of_it) == "" and last_line(all_of_it).startswith("logfold: done: 3"), all_of_it.stderr
     named = cache("warm", "-", input="id1\nid2\n\nnobody\n")
-    assert done(named) == "" and named.stderr.startswith("logfold: done: "), named.stderr
+    assert done(named) == "" and last_line(named).startswith("logfold: done: "), named.stderr
 
 
 # --- what is wrong ---
@@ -200,6 +212,11 @@ def test_a_value_that_nobody_keeps_is_not_set(logfold, tmp_path):
 # --- stats and health ---
 
 
+def when_healthy(process):
+    """What it showed; nothing while a slow machine makes a slow cache."""
+    return process.stdout if process.returncode == 0 else None
+
+
 def test_stats_and_health_of_a_file(cache, logfold):
     done(cache("set", "a", "v"))
     stats = json.loads(done(cache("stats", "--json")))
@@ -209,9 +226,10 @@ def test_stats_and_health_of_a_file(cache, logfold):
     shown = done(cache("stats", env={"NO_COLOR": "1"})).splitlines()
     assert shown[0].startswith("hit rate ") and shown[1].split()[:2] == ["TIER", "STATE"]
     assert [line.split()[0] for line in shown[2:]] == ["memory", "sqlite"]
-    health = done(cache("health")).splitlines()
-    assert health[0] == "healthy" and len(health) == 3
-    assert json.loads(done(cache("health", "--json")))["state"] == "healthy"
+    shown = wait_until(lambda: when_healthy(cache("health")), lambda: cache("health").stdout).splitlines()
+    assert shown[0] == "healthy" and len(shown) == 3
+    shown = wait_until(lambda: when_healthy(cache("health", "--json")), lambda: cache("health").stdout)
+    assert json.loads(shown)["state"] == "healthy"
 
 
 def test_the_agent_is_asked_how_its_cache_is(agent):
@@ -219,7 +237,8 @@ def test_the_agent_is_asked_how_its_cache_is(agent):
     stats = json.loads(done(one.ask("cache", "stats", "--json")))
     assert stats["hits"] == 0
     wait_until(lambda: json.loads(one.ask("cache", "health", "--json").stdout).get("enabled"), "it is open")
-    assert done(one.ask("cache", "health")).startswith("healthy\nhealthy   memory  up\n")
+    shown = wait_until(lambda: when_healthy(one.ask("cache", "health")), lambda: one.ask("cache", "health").stdout)
+    assert shown.startswith("healthy\nhealthy   memory  up\n")
     assert one.health()["cache"]["enabled"] is True
     assert "  cache  hit rate " in one.ask("health").stdout
     off = agent(cache={"enabled": False})
@@ -311,8 +330,9 @@ def test_a_flag_that_changes_takes_the_fleets_copy_away(two_hosts):
     wait_until(lambda: find(second, entry_hash)[0]["enabled"] is False, lambda: find(second, entry_hash))
 
 
-def test_a_server_that_is_slow_holds_up_neither_who_asks_nor_the_end(agent, redis):
+def test_a_server_that_is_slow_holds_up_neither_who_asks_nor_the_end(agent, logfold, redis):
     """However many flags have changed, whose copies there are then to be forgotten, one after the other."""
+    logfold.env |= dict.fromkeys(NO_HURRY)
     link = Link(redis.port)
     try:
         one = agent(redis={"enabled": True, "url": f"redis://127.0.0.1:{link.port}"})
