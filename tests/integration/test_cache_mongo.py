@@ -96,5 +96,5 @@ def test_a_wrong_password_is_told_without_it(tiers, mongo_server):  # noqa: F811
 def test_no_more_connections_are_made_than_the_pool_may_have(tiers, mongo):  # noqa: F811
     tier = tiers("mongo", url=mongo.uri, database=mongo.database, pool_max=2)
     assert tier.store(KEY, 1, b"")
-    assert tier.ask("storm", 8, 20, KEY).words[0] == "160"
+    assert tier.ask("storm", 8, 20, KEY, deadline_ms=60000).words[0] == "160"
     assert "connections=2" in tier.must("info")

@@ -421,6 +421,7 @@ static int open_cache(int argc, char **argv, struct lf_error *err)
 	options.memory.off = true;
 	options.clock_ms = clock_now;
 	options.deadline_ms = options.redis.timeout_ms = options.mongo.timeout_ms = options.sqlite.timeout_ms = LONGEST_MS;
+	options.redis.connect_timeout_ms = options.mongo.connect_timeout_ms = LONGEST_MS;
 	for (int i = 1; i < argc; i++)
 		if (!take_option(&options, argv[i]))
 			return lf_fail(err, -EINVAL, "there is no option '%s'", argv[i]);

@@ -444,7 +444,7 @@ static int open_tier(const char *which, char **argv)
 		.url = given(argv, "url"), .password = given(argv, "password"), .database = given(argv, "database"),
 		.tls_ca_file = given(argv, "ca"), .tls_certificate_file = given(argv, "certificate"),
 		.tls_key_file = given(argv, "key"), .timeout_ms = number(argv, "timeout", 2000),
-		.connect_timeout_ms = number(argv, "connect_timeout", 1000),
+		.connect_timeout_ms = number(argv, "connect_timeout", 5000),
 		.pool_min = (unsigned)number(argv, "pool_min", 1), .pool_max = (unsigned)number(argv, "pool_max", 8),
 		.compress_min = (size_t)number(argv, "compress_min", 0),
 	};
