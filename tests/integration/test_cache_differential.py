@@ -147,7 +147,7 @@ def answers_of_the_cache(build, tiers, commands, folder):
     asked.write_text("".join(" ".join(word(one) for one in command) + "\n" for command in commands))
     with asked.open() as lines, told.open("w") as answers:
         ended = subprocess.run([program, *tiers], stdin=lines, stdout=answers, stderr=subprocess.PIPE, text=True,
-                               env=os.environ | {"LOGFOLD_MODULE_DIR": str(build)}, timeout=5 * DEADLINE_S)
+                               env=os.environ | {"LOGFOLD_MODULE_DIR": str(build)}, timeout=20 * DEADLINE_S)
     assert ended.returncode == 0, ended.stderr
     return told.read_text().splitlines()
 

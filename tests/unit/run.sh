@@ -10,7 +10,7 @@ floor=$(cat "${2:-$(dirname "$0")}"/test_*.c | grep -c '^\(Test\|ParameterizedTe
 # Criterion itself forgets 48 bytes now and then: leaks are judged by who allocated, below.
 rc=0
 LSAN_OPTIONS=exitcode=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	sh "$(dirname "$0")/in_folder.sh" "$program" --timeout 60 --jobs 2 >"$log" 2>&1 </dev/null || rc=$?
+	sh "$(dirname "$0")/in_folder.sh" "$program" --timeout 300 --jobs 2 >"$log" 2>&1 </dev/null || rc=$?
 tested=$(sed -n 's/.*Synthesis: Tested: [^0-9]*\([0-9]*\).*/\1/p' "$log")
 leaks=$(awk '/leak of [0-9]+ byte/ { leak = $0; next }
 	leak && / #1 / { if (!/libcriterion/) print leak "\n" $0; leak = "" }' "$log")
