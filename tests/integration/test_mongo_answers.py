@@ -163,14 +163,14 @@ def test_what_the_handshake_took_is_missing_from_the_time_for_the_answer(listene
     timeout, shaken = 12000, []
 
     def serve(peer):
-        time.sleep(0.35 * timeout / 1000)  # of half the timeout, which a handshake may take
+        time.sleep(0.3 * timeout / 1000)  # a handshake may take half of it
         with tls.wrap_socket(peer, server_side=True) as secure:
             shaken.append(True)
             while secure.recv(4096):
                 pass
 
     sink = drive("mongo", uri=f"mongodb://127.0.0.1:{listener(serve)}/?tls=true", incarnation=A,
-                 tls_ca_file=authority.file)
+                 tls_ca_file=authority.file, connect_timeout_ms=timeout)
     said = sink.do("hello", timeout=timeout)
     assert shaken and said["result"] == "retry", said
     assert said["ms"] < 1.25 * timeout, said
