@@ -21,7 +21,7 @@ static void tear_down(void)
 	fixture_remove();
 }
 
-TestSuite(store_shares, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(store_shares, .init = set_up, .fini = tear_down, .timeout = 180);
 
 #define OTHER "0a000000-0000-4000-8000-000000000000"
 #define ANOTHER "fb000000-0000-4000-8000-000000000000"
