@@ -8,7 +8,8 @@
 #include "hashing/clock.h"
 #include "tests/unit/segment_fixture.h"
 
-enum { PERIOD_MS = 5000, LATER_MS = 60000 };
+/* A process has so long to tell its fold that no disk takes it from it. */
+enum { PERIOD_MS = 5000, GRACE_MS = 30000, LATER_MS = 60000 };
 
 static struct lf_announcer *announcer;
 static struct lf_rundir *dir;
@@ -25,9 +26,9 @@ static void open_drain(void)
 	cr_assert_eq(lf_drain_open(&drain, dir, store, &options, &why), 0, "%s", why.text);
 }
 
-static void fold_all(uint64_t rule)
+static void fold_all(uint64_t rule, uint32_t grace_ms)
 {
-	const struct lf_flags_defaults defaults = { .namespace = "", .rule = rule };
+	const struct lf_flags_defaults defaults = { .namespace = "", .rule = rule, .fold_grace_ms = grace_ms };
 	int rc;
 	struct lf_flags *flags = lf_flags_map(lf_rundir_fd(dir), 1, &rc);
 
@@ -47,7 +48,7 @@ static void set_up(void)
 	fixture_segment(&segment, fixture_path("run"), OWNER_LIVES);
 	slot = fixture_slot(&segment, "printf", "user %s in\n", "p!f", LF_KIND_FORMAT);
 	slot->counts[LF_PASSED] = 1;
-	fold_all(lf_rule_make(LF_RULE_FOLD, 0, PERIOD_MS));
+	fold_all(lf_rule_make(LF_RULE_FOLD, 0, PERIOD_MS), GRACE_MS);
 	open_drain();
 }
 
@@ -90,7 +91,7 @@ static void expect_told_over(const char *repeated, int64_t since_ms)
 
 Test(drain_tell, a_fold_that_its_process_has_not_told_in_time_is_told_once)
 {
-	slot->policed = word(3, PERIOD_MS + LF_FOLD_GRACE_MS / 2);
+	slot->policed = word(3, PERIOD_MS + GRACE_MS / 2);
 	drain_once();
 	cr_assert_eq(fixture_sentences(), 0, "%s", fixture_all_said());
 	slot->policed = word(3, LATER_MS);
@@ -114,6 +115,7 @@ Test(drain_tell, a_process_that_goes_on_between_its_time_and_our_look_is_spoken_
 	slot->policed = word(4, PERIOD_MS + LF_FOLD_GRACE_MS + 50);
 	drain_once();
 	cr_assert_eq(fixture_sentences(), 0, "%s", fixture_all_said());
+	fold_all(lf_rule_make(LF_RULE_FOLD, 0, PERIOD_MS), LF_FOLD_GRACE_MS); /* now it is over */
 	since_ms = lf_clock_ms() - 10;
 	slot->policed = word(2, 10);
 	drain_once();
@@ -166,7 +168,7 @@ Test(drain_tell, a_fold_that_is_no_more_is_told_at_once)
 
 	slot->policed = word(7, 10);
 	drain_once();
-	fold_all(0);
+	fold_all(0, GRACE_MS);
 	drain_once();
 	drain_once();
 	cr_assert_eq(fixture_sentences(), 1, "%s", fixture_all_said());
