@@ -185,8 +185,10 @@ static struct lf_cache *open_one(const char *file)
 	options.app = "app";
 	options.env = "race";
 	options.sqlite.file = file;
+	options.sqlite.timeout_ms = 20000;
 	options.redis.url = "fake:redis";
 	options.redis.timeout_ms = 10000;
+	options.redis.connect_timeout_ms = 20000;
 	options.deadline_ms = 20000;
 	options.load_deadline_ms = 20000;
 	options.failures = 100000; /* it stays the home: else each cache would count on for itself */

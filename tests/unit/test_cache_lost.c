@@ -255,14 +255,25 @@ Test(cache_lost, of_a_critical_value_it_is_not_said_that_it_is_gone_when_nobody_
 	lf_cache_close(cache);
 }
 
-/* As if other threads were reading all the time. */
+static bool is_any_busy(const struct lf_tier *sqlite)
+{
+	for (int i = 0; i < LF_SQLITE_READERS; i++)
+		if (sqlite->busy[i])
+			return true;
+	return false;
+}
+
+/* As if other threads were reading all the time; one that really is gives its reader back before. */
 static void keep_readers_busy(bool busy)
 {
 	struct lf_tier *sqlite = cache->tier[LF_CACHE_SQLITE].tier;
 
 	(void)pthread_mutex_lock(&sqlite->lock);
+	while (busy && is_any_busy(sqlite))
+		(void)pthread_cond_wait(&sqlite->idle, &sqlite->lock);
 	for (int i = 0; i < LF_SQLITE_READERS; i++)
 		sqlite->busy[i] = busy;
+	(void)pthread_cond_broadcast(&sqlite->idle);
 	(void)pthread_mutex_unlock(&sqlite->lock);
 }
 

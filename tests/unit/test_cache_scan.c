@@ -39,14 +39,19 @@ static struct found scan(struct lf_cache_space *space, const char *pattern, void
 	return found;
 }
 
-static void fill(struct lf_cache_space *space)
+static void fill_with(struct lf_cache_space *space, int count)
 {
 	char id[32];
 
-	for (int i = 0; i < IDS; i++) {
+	for (int i = 0; i < count; i++) {
 		(void)snprintf(id, sizeof(id), "id-%d", i);
 		cr_assert_eq(lf_cache_set(space, text_of(id), text_of("v"), NULL, NULL), 1);
 	}
+}
+
+static void fill(struct lf_cache_space *space)
+{
+	fill_with(space, IDS);
 }
 
 static const unsigned stacks[] = { WITH_MEMORY, WITH_SQLITE, WITH_MEMORY | WITH_SQLITE, WITH_MEMORY | WITH_REDIS,
@@ -155,6 +160,7 @@ static void ignore(void *arg, struct lf_text line)
 
 Test(cache_scan, an_export_goes_on_where_nothing_is_found_for_longer_than_a_call_may_take)
 {
+	enum { PAGES = 10, MANY = 100 * PAGES, DEADLINE_MS = 2000, DELAY_MS = DEADLINE_MS / (2 * PAGES) + 10 };
 	struct fake *redis = fake_server(LF_CACHE_REDIS);
 	struct lf_cache_options options;
 	struct lf_cache_space *space;
@@ -163,16 +169,17 @@ Test(cache_scan, an_export_goes_on_where_nothing_is_found_for_longer_than_a_call
 	uint64_t count = 0;
 	char id[32];
 
-	fixture_options(&options, WITH_REDIS)->deadline_ms = 600;
+	fixture_options(&options, WITH_REDIS)->deadline_ms = DEADLINE_MS;
+	options.redis.timeout_ms = 30000;
 	cache = fixture_open(&options);
 	space = fixture_space(cache, "user", "acme");
-	fill(space);
-	for (int i = 0; i < IDS; i++) {
+	fill_with(space, MANY);
+	for (int i = 0; i < MANY; i++) {
 		(void)snprintf(id, sizeof(id), "id-%d", i);
 		cr_assert_eq(lf_cache_del(space, text_of(id), NULL), 1);
 	}
 	cr_assert_eq(lf_cache_set(space, text_of("there"), text_of("v"), NULL, NULL), 1);
-	fake_delay(redis, 120); /* a scan and a load of each page */
+	fake_delay(redis, DELAY_MS); /* a scan and a load of each page */
 	cr_expect_eq(lf_cache_export(space, ignore, NULL, &count, &err), 0, "%s", err.text);
 	cr_expect_eq(count, 1);
 	lf_cache_close(cache);

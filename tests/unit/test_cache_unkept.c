@@ -11,10 +11,11 @@ static struct lf_cache *cache;
 static struct lf_cache_space *space;
 static sqlite3 *other;
 
-/* Another process writes into the file, and takes its time. */
+/* Another process writes into the file, and takes its time.  It waits for what the cache itself is writing. */
 static void hold_the_file(void)
 {
 	cr_assert_eq(sqlite3_open(options.sqlite.file, &other), SQLITE_OK);
+	cr_assert_eq(sqlite3_busy_timeout(other, 20000), SQLITE_OK);
 	cr_assert_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
 }
 

@@ -182,13 +182,14 @@ Test(cache_warm, without_a_loader_there_is_nothing_to_warm_by)
 
 Test(cache_warm, closing_the_cache_ends_it_and_it_can_be_waited_for_still)
 {
-	struct counting counting = { .until = 100000000 };
+	struct counting counting = { .until = 100000000 }, unwaited = { .until = 100000000 };
 	struct lf_cache_warm how = { .next = next_number, .arg = &counting };
+	struct lf_cache_warm nobodys = { .next = next_number, .arg = &unwaited };
 	struct lf_cache_warming *warming;
 
 	lf_cache_space_loader(space, load, NULL);
 	cr_assert_eq(lf_cache_warm(&warming, space, &how, &err), 0);
-	cr_assert_eq(lf_cache_warm(NULL, space, &how, &err), 0, "nobody waits for this one");
+	cr_assert_eq(lf_cache_warm(NULL, space, &nobodys, &err), 0, "nobody waits for this one");
 	lf_cache_close(cache);
 	cr_assert_eq(lf_cache_warm_wait(warming, 0, NULL, &err), -ECANCELED, "%s", err.text);
 	cr_assert_not_null(strstr(err.text, "closed"), "%s", err.text);
