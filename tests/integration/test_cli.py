@@ -400,8 +400,11 @@ def test_a_command_that_is_ended_by_a_passed_on_signal_says_so_in_the_status(log
 
 
 def test_an_alarm_that_was_set_before_exec_still_ends_the_command(logfold):
-    done = logfold("run", "--summary", "none", "--", "sleep", "60",
-                   preexec_fn=lambda: signal.setitimer(signal.ITIMER_REAL, 0.5))
+    for seconds in (0.5, 4, 16):  # one that rings before the command is there ends logfold itself
+        done = logfold("run", "--summary", "none", "--", "sleep", "60",
+                       preexec_fn=lambda: signal.setitimer(signal.ITIMER_REAL, seconds))
+        if done.returncode != -signal.SIGALRM:
+            break
     assert done.returncode == 128 + signal.SIGALRM
 
 
@@ -618,9 +621,11 @@ def children_of(pid):
 
 
 def test_processes_that_outlive_the_command_are_told_and_counted_later(logfold, wait_for, tmp_path):
-    go = tmp_path / "go"
+    go, begun = tmp_path / "go", tmp_path / "begun"
     os.mkfifo(go)
-    late = f"echo early; (exec >&2; echo begun; read line <{go}; echo late) & exit 0"
+    os.mkfifo(begun)
+    late = (f"echo early; (exec >&2; echo begun; : >{begun}; read line <{go}; echo late) & "
+            f"read line <{begun}; exit 0")
     done = logfold("run", "--summary", "none", "--", "bash", "-c", late,
                    stdout=subprocess.PIPE, stderr=open(tmp_path / "err", "w"))
     assert done.stdout == "early\n"
@@ -1013,7 +1018,7 @@ def test_a_stopped_run_holds_up_no_other_command_for_long(logfold):
     began = time.monotonic()
     listed = logfold("ls")
     muted = logfold("mute", known)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     for done in (listed, muted):
         assert done.returncode == 0
         assert done.stderr.count("\n") == 1 and "does not answer, it may be stopped" in done.stderr
