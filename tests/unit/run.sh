@@ -12,7 +12,7 @@ floor=$(cat "${2:-$(dirname "$0")}"/test_*.c | grep -c '^\(Test\|ParameterizedTe
 # there ends with the program.
 rc=0
 LSAN_OPTIONS=exitcode=0 UBSAN_OPTIONS=print_stacktrace=1 sh "$(dirname "$0")/in_folder.sh" \
-	timeout --foreground --kill-after=10 1800 "$program" --timeout 300 --jobs 2 >"$log" 2>&1 </dev/null || rc=$?
+	timeout --foreground --kill-after=10 900 "$program" --timeout 300 --jobs 2 >"$log" 2>&1 </dev/null || rc=$?
 tested=$(sed -n 's/.*Synthesis: Tested: [^0-9]*\([0-9]*\).*/\1/p' "$log")
 leaks=$(awk '/leak of [0-9]+ byte/ { leak = $0; next }
 	leak && / #1 / { if (!/libcriterion/) print leak "\n" $0; leak = "" }' "$log")
