@@ -164,13 +164,22 @@ void lf_manager_stats(struct lf_cache *cache, enum lf_cache_tier which, struct l
 
 /* ---- Switching by hand ---- */
 
+/* Off, it is not tried.  Up, it may still be: what was read before is forgotten once more, and that must not take what
+ * the caller writes next. */
+static bool is_being_tried(const struct lf_keeper *keeper, unsigned tries)
+{
+	int state = lf_keeper_state(keeper);
+
+	return keeper->tries == tries && (state == LF_CACHE_TIER_AWAY || state == LF_CACHE_TIER_UP);
+}
+
 /* Until the tier has been tried once, or the time is over. */
 static void wait_for_try(struct lf_keeper *keeper, unsigned tries, int64_t end_ms)
 {
 	struct timespec end = { .tv_sec = end_ms / 1000, .tv_nsec = end_ms % 1000 * 1000000 };
 
 	(void)pthread_mutex_lock(&keeper->lock);
-	while (keeper->tries == tries && lf_keeper_state(keeper) == LF_CACHE_TIER_AWAY)
+	while (is_being_tried(keeper, tries))
 		if (pthread_cond_clockwait(&keeper->changed, &keeper->lock, CLOCK_MONOTONIC, &end) == ETIMEDOUT)
 			break;
 	(void)pthread_mutex_unlock(&keeper->lock);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "hashing/clock.h"
+#include "sinks/cache/manager.h"
 #include "tests/unit/fake_tier_fixture.h"
 #include "tests/unit/folder_fixture.h"
 
@@ -113,11 +114,16 @@ struct awaited {
 	int state;
 };
 
+/* One that is up again still forgets what was read before, until it counts as recovered. */
 static bool has_state(void *arg)
 {
 	const struct awaited *awaited = arg;
+	struct lf_manager_stats stats;
 
-	return atomic_load(&awaited->cache->tier[awaited->which].state) == awaited->state;
+	if (atomic_load(&awaited->cache->tier[awaited->which].state) != awaited->state)
+		return false;
+	lf_manager_stats(awaited->cache, awaited->which, &stats);
+	return awaited->state != LF_CACHE_TIER_UP || stats.recoveries >= stats.failovers;
 }
 
 bool fixture_wait_state(struct lf_cache *cache, enum lf_cache_tier which, enum lf_cache_tier_state state)

@@ -76,7 +76,7 @@ static inline struct lf_text text_of(const char *text)
 /* `app:env:type:org:id` of an id that needs no escaping; good until the fourth call after it. */
 struct lf_text fixture_key(const struct lf_cache_space *space, const char *id);
 
-/* Waits until the tier has that state; false: it has not within 10 s. */
+/* Waits until the tier has that state, and is done with what makes it so; false: it has not within 10 s. */
 bool fixture_wait_state(struct lf_cache *cache, enum lf_cache_tier which, enum lf_cache_tier_state state);
 /* Waits until `is` is true of the argument; false: 10 s have passed. */
 bool fixture_wait(bool (*is)(void *arg), void *arg);
