@@ -17,7 +17,6 @@
 #include "hashing/namespace.h"
 
 enum {
-	FIND_TIMEOUT_MS = 5000, /* its disk may be slow; one that is stopped is not waited for */
 	REPORT_TIMEOUT_MS = 10000,
 	DRAIN_TRIES = 20, /* its store may be in other hands for a moment */
 	DRAIN_PAUSE_MS = 100,
@@ -54,7 +53,7 @@ static bool find_daemon(struct lf_guest *guest, const struct lf_options *options
 		return false;
 	guest->dirfd = open(guest->run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return guest->dirfd >= 0 &&
-	       lf_control_ask(guest->dirfd, "status", FIND_TIMEOUT_MS, status, sizeof(status), NULL) == 0 &&
+	       lf_control_ask(guest->dirfd, "status", LF_CONTROL_ANSWER_MS, status, sizeof(status), NULL) == 0 &&
 	       status_is_of_daemon(status, store) && is_wanted(store, options);
 }
 
@@ -90,7 +89,7 @@ static bool be_let_in(struct lf_guest *guest, const struct lf_options *options)
 	if (!make_id(guest->id))
 		return false;
 	(void)snprintf(request, sizeof(request), "run %s%s%s", guest->id, *namespace ? " " : "", namespace);
-	rc = lf_control_ask(guest->dirfd, request, FIND_TIMEOUT_MS, NULL, 0, &err);
+	rc = lf_control_ask(guest->dirfd, request, LF_CONTROL_ANSWER_MS, NULL, 0, &err);
 	if (rc == -EREMOTEIO)
 		lf_complain("the agent at '%s' does not take this run (%s): it has an agent of its own",
 			    guest->run_dir, err.text);
@@ -122,9 +121,10 @@ static int fail(const struct lf_guest *guest, int rc, struct lf_error *err)
 	if (rc == -EREMOTEIO)
 		return lf_fail(err, rc, "there is no summary of this run: %s; `logfold ls --agent %s` has "
 					"the counts", why.text, guest->run_dir);
-	return lf_fail(err, rc, "there is no summary of this run, as the agent of '%s' is gone (%s): what it "
-				"has not drained waits in '%s/" LF_SEGMENTS_DIR "' for the next one",
-		       guest->run_dir, why.text, guest->run_dir);
+	return lf_fail(err, rc, "there is no summary of this run, as the agent of '%s' %s (%s): what it "
+				"has not drained waits in '%s/" LF_SEGMENTS_DIR "' for %s",
+		       guest->run_dir, rc == -ETIMEDOUT ? "does not answer" : "is gone", why.text, guest->run_dir,
+		       rc == -ETIMEDOUT ? "it" : "the next one");
 }
 
 static int drain(const struct lf_guest *guest, struct lf_error *err)

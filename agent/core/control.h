@@ -37,14 +37,16 @@ enum {
 	LF_CONTROL_DATA_MAX = 64 * 1024 * 1024, /* of one answer */
 	LF_CONTROL_PATIENCE_MS = 5000,      /* with a client that does not go on */
 	LF_CONTROL_LATER_MS = 30000,        /* with an answer that was put off */
+	LF_CONTROL_ANSWER_MS = 5000,        /* with an agent, for what it answers at once unless its disk is slow */
 };
 
 /* ---- Client ---- */
 
 /* Sends one line (without its newline) to the agent of the directory and waits for the answer's
  * text, without `ok `; an answer that does not fit is cut.  -ECONNREFUSED or -ENOENT when no agent
- * is there, -ETIMEDOUT (at once where the agent is stopped, by a signal or a debugger), -EREMOTEIO
- * when the agent answered `error`, whose text is then the sentence. */
+ * is there, -ETIMEDOUT, -EREMOTEIO when the agent answered `error`, whose text is then the sentence.
+ * An agent that a signal or a debugger has stopped is given up after a second, unless it is in another pid namespace
+ * or /proc hides it; one that is frozen or hangs in the kernel is waited for to the end. */
 LF_MUST_CHECK int lf_control_ask(int dirfd, const char *request, int timeout_ms, char *answer,
                                  size_t answer_size, struct lf_error *err);
 

@@ -10,8 +10,8 @@
 #include "hashing/clock.h"
 
 enum {
-	CONNECT_MS = 1000, /* takes no time while the agent, slow or not, has taken its last clients */
-	LOOK_MS = 200,     /* how soon it is seen that the agent is stopped */
+	LOOK_MS = 200, /* how often the agent's state is looked at meanwhile */
+	LOOKS = 5,     /* in a row: a tracer stops it for moments, too */
 };
 
 /* For one step of at most `most` ms. */
@@ -51,7 +51,8 @@ static int send_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
-/* By SIGSTOP or a debugger: it answers nobody before it is let go on.  One whose disk is slow does. */
+/* By a signal or a debugger: it answers nobody before it is let go on.  One whose disk is slow does.  False where
+ * nobody can tell. */
 static bool agent_is_stopped(int fd)
 {
 	uint64_t threads, start_time;
@@ -67,6 +68,8 @@ static bool agent_is_stopped(int fd)
 /* At most `size` bytes, at least one. */
 static ssize_t receive_some(int fd, char *out, size_t size, int64_t deadline)
 {
+	unsigned stopped = 0;
+
 	for (;;) {
 		int rc = set_timeouts(fd, deadline, LOOK_MS);
 		ssize_t got = rc < 0 ? 0 : recv(fd, out, size, 0);
@@ -77,7 +80,10 @@ static ssize_t receive_some(int fd, char *out, size_t size, int64_t deadline)
 			return got;
 		if (got == 0)
 			return -ECONNRESET;
-		if (errno != EINTR && (errno != EAGAIN || agent_is_stopped(fd)))
+		if (errno == EINTR)
+			continue;
+		stopped = errno == EAGAIN && agent_is_stopped(fd) ? stopped + 1 : 0;
+		if (errno != EAGAIN || stopped == LOOKS)
 			return last_error();
 	}
 }
@@ -114,7 +120,7 @@ static int receive_line(int fd, struct answer *answer, int64_t deadline)
 static int converse(int fd, int dirfd, const char *request, int64_t deadline, struct answer *answer)
 {
 	struct sockaddr_un address = lf_control_address(dirfd);
-	int rc = set_timeouts(fd, deadline, CONNECT_MS);
+	int rc = set_timeouts(fd, deadline, INT64_MAX);
 
 	if (rc < 0)
 		return rc;

@@ -11,7 +11,6 @@
 #include "agent/core/publish.h"
 
 enum {
-	TIMEOUT_MS = 5000, /* its disk may be slow; one that is stopped is not waited for */
 	TRIES = 20, /* a lock without an agent behind it: somebody is adopting the directory */
 	PAUSE_MS = 50,
 };
@@ -66,7 +65,7 @@ static void settle(struct visit *visit, int dirfd, int rc, const struct lf_error
 static int ask_at(struct visit *visit, int dirfd, const char *path)
 {
 	struct lf_error err;
-	int rc = lf_control_ask(dirfd, visit->request, TIMEOUT_MS, NULL, 0, &err);
+	int rc = lf_control_ask(dirfd, visit->request, LF_CONTROL_ANSWER_MS, NULL, 0, &err);
 
 	if (is_nobody(rc))
 		return -ENOENT;
@@ -95,7 +94,7 @@ static void ask_shared(struct visit *visit, const char *path)
 
 	if (fd < 0)
 		return;
-	if (lf_control_ask(fd, "store", TIMEOUT_MS, store, sizeof(store), NULL) == 0 &&
+	if (lf_control_ask(fd, "store", LF_CONTROL_ANSWER_MS, store, sizeof(store), NULL) == 0 &&
 	    strcmp(store, visit->claim.store) == 0)
 		(void)ask_at(visit, fd, path);
 	(void)close(fd);

@@ -37,7 +37,8 @@ bool lf_process_id_parse(const char *name, struct lf_process_id *out);
 bool lf_process_stat_parse(struct lf_text stat, char *state, uint64_t *threads,
                            uint64_t *start_time);
 
-/* The same of a process of our own pid namespace.  No heap, stdio or errno. */
+/* The same of a process of our own pid namespace; false, too, when it is gone or hidden.  No heap,
+ * stdio or errno. */
 bool lf_process_stat(uint32_t pid, char *state, uint64_t *threads, uint64_t *start_time);
 
 #endif

@@ -495,7 +495,8 @@ const char *lf_cache_tier_state_name(enum lf_cache_tier_state state);
  * that key is there again when the cache is enabled. */
 void lf_cache_enable(struct lf_cache *cache, bool on);
 
-/* Switches a tier off, or on again: not away, but not used. */
+/* Switches a tier off, or on again: not away, but not used.  Switching on waits until the tier has been tried, for no
+ * longer than its timeouts. */
 LF_MUST_CHECK int lf_cache_switch(struct lf_cache *cache, enum lf_cache_tier tier, bool on, struct lf_error *err);
 
 /* Waits until what is written behind is written, and what is pending is sent. */

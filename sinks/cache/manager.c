@@ -207,6 +207,7 @@ static void switch_memory_on(struct lf_keeper *keeper)
 
 static void switch_on(struct lf_keeper *keeper)
 {
+	int64_t end_ms = lf_clock_ms() + lf_keeper_ping_ms(keeper); /* of a tier that is not up: it connects, too */
 	unsigned tries;
 
 	(void)pthread_mutex_lock(&keeper->lock);
@@ -215,7 +216,7 @@ static void switch_on(struct lf_keeper *keeper)
 	keeper->ask = true;
 	(void)pthread_cond_broadcast(&keeper->changed);
 	(void)pthread_mutex_unlock(&keeper->lock);
-	wait_for_try(keeper, tries, lf_clock_ms() + lf_keeper_ping_ms(keeper));
+	wait_for_try(keeper, tries, end_ms);
 }
 
 int lf_cache_switch(struct lf_cache *cache, enum lf_cache_tier tier, bool on, struct lf_error *err)

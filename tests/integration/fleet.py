@@ -111,8 +111,8 @@ class Agent:
         return next(tier for tier in self.health()["tiers"] if tier["name"] == name)
 
     def generation(self):
-        """Of the flags that its processes see: 0 as long as nothing was published."""
-        return int.from_bytes((self.run_dir / "flags").read_bytes()[16:20], "little")
+        """Of the flags that its processes see: 0 as long as nothing was published, or is being so."""
+        return generation_of(self.run_dir / "flags")
 
     def environment(self, namespace=None):
         return self._logfold.environment({
@@ -159,6 +159,12 @@ def agent(logfold, preload, tmp_path):
     for one in made:
         if one.process and one.process.poll() is None:
             one.kill()
+
+
+def generation_of(flags):
+    """Of a file of flags; 0 while it is being written."""
+    number = int.from_bytes(flags.read_bytes()[16:20], "little")
+    return 0 if number % 2 else number
 
 
 def in_mongo(mongo, collection="entries"):

@@ -12,7 +12,7 @@ import subprocess
 
 import pytest
 from conftest import DEADLINE_S, wait_until
-from fleet import in_mongo, in_redis
+from fleet import generation_of, in_mongo, in_redis
 from test_mute import CHATTER, Slow, command, slow, the_entry  # noqa: F401  slow is a fixture
 
 OUTCOMES = ("Passed", "Muted", "Sampled", "Limited", "Folded")
@@ -162,7 +162,7 @@ class TestMany:
         wait_until(here.exists, "all have spoken once")
         assert len(logfold.entries("template~=^this is")) == self.COUNT
         [flags] = logfold.run_dir.glob("run-*/flags")
-        generation = int.from_bytes(flags.read_bytes()[16:20], "little")
+        generation = generation_of(flags)
 
         def sequence():
             with sqlite3.connect(f"file:{logfold.store}?mode=ro", uri=True) as store:
@@ -172,7 +172,7 @@ class TestMany:
         done = command(logfold, "sample", "template~=^this is", "1/2")
         assert done.stdout.count("sampled 1/2 ") == self.COUNT
         assert sequence() == (1, 1, 1)
-        assert int.from_bytes(flags.read_bytes()[16:20], "little") == generation + 2
+        assert generation_of(flags) == generation + 2
         go.touch()
         assert job.wait(timeout=DEADLINE_S) == 0
         assert output.read_bytes().count(b"\n") == 2 * self.COUNT

@@ -140,10 +140,12 @@ class TestWhich:
 
     def test_an_agent_that_is_stopped_is_not_waited_for(self, logfold, agent):
         agent.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
         try:
             done = run(logfold, "echo", "x")
         finally:
             agent.process.send_signal(signal.SIGCONT)
+        assert time.monotonic() - began < 5, "less than one has who is not stopped"
         assert done.returncode == 0
         assert list(summed(done.stderr).values()) == [1]
         assert sum(e["countTotal"] for e in logfold.entries()) == 1, "in its own store"

@@ -147,8 +147,8 @@ static void judge_slowest(void)
 	uint64_t allowed_ms = (uint64_t)deadline_ms + SLACK_MS + STALL_FACTOR * atomic_load(&stall_ms);
 
 	if (slowest.took_ms > allowed_ms)
-		is_wrong("%s of %s took %lu ms, %lu are allowed", slowest.what, slowest.id, (unsigned long)slowest.took_ms,
-		         (unsigned long)allowed_ms);
+		is_wrong("%s of %s took %lu ms, %lu are allowed", slowest.what, slowest.id,
+		         (unsigned long)slowest.took_ms, (unsigned long)allowed_ms);
 }
 
 static void ended_call(int64_t begun_ms, const char *what, const char *id, int rc, const struct lf_error *err)
@@ -595,7 +595,8 @@ static void report(void)
 	lf_cache_stats(cache, &stats);
 	(void)printf("done calls=%lu failures=%lu slowest_ms=%lu stall_ms=%lu failovers=%lu recoveries=%lu "
 	             "synced=%lu\n",
-	             (unsigned long)calls, (unsigned long)failures, (unsigned long)slowest.took_ms, (unsigned long)stall_ms,
+	             (unsigned long)calls, (unsigned long)failures, (unsigned long)slowest.took_ms,
+	             (unsigned long)stall_ms,
 	             (unsigned long)stats.tier[LF_CACHE_REDIS].failovers,
 	             (unsigned long)stats.tier[LF_CACHE_REDIS].recoveries, (unsigned long)stats.synced);
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hashing/clock.h"
 #include "tests/unit/cache_fixture.h"
 
 enum { IDS = 250 };
@@ -167,6 +168,7 @@ Test(cache_scan, an_export_goes_on_where_nothing_is_found_for_longer_than_a_call
 	struct lf_error err = { "" };
 	struct lf_cache *cache;
 	uint64_t count = 0;
+	int64_t began;
 	char id[32];
 
 	fixture_options(&options, WITH_REDIS)->deadline_ms = DEADLINE_MS;
@@ -180,7 +182,9 @@ Test(cache_scan, an_export_goes_on_where_nothing_is_found_for_longer_than_a_call
 	}
 	cr_assert_eq(lf_cache_set(space, text_of("there"), text_of("v"), NULL, NULL), 1);
 	fake_delay(redis, DELAY_MS); /* a scan and a load of each page */
+	began = lf_clock_ms();
 	cr_expect_eq(lf_cache_export(space, ignore, NULL, &count, &err), 0, "%s", err.text);
+	cr_expect_gt(lf_clock_ms() - began, DEADLINE_MS);
 	cr_expect_eq(count, 1);
 	lf_cache_close(cache);
 }

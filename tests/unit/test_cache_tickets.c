@@ -73,7 +73,7 @@ Test(cache_tickets, late_stores_do_not_bring_back_what_came_before_what_went)
 	cr_assert_eq(memory_store(&memory, "k", a_tombstone(&memory), NULL), LF_TIER_DONE); /* 100 */
 	cr_assert_eq(store_version(&memory, 99, LF_IF_NEWER, 0), LF_NOT_STORED);
 	cr_assert_eq(store_version(&memory, 110, LF_IF_NEWER, 0), LF_STORED);
-	memory.clock = 110; /* older than what comes below: where both have the same slot, that is not late either */
+	memory.clock = 110; /* where both have the same slot, what comes below must not count as late for that one */
 	cr_assert_eq(memory_set(&memory, "other", 1), LF_TIER_DONE); /* evicts it */
 	cr_assert_eq(store_version(&memory, 109, LF_IF_NEWER, 0), LF_NOT_STORED);
 	memory.clock = 119;
