@@ -287,7 +287,8 @@ PYTEST := $(PYTHON) -B -m pytest -p no:cacheprovider -q
 
 # Those that are about the command itself are run with one that has sanitizers, and not a second time.
 SANITIZED_TESTS := $(addprefix tests/integration/test_,cli.py faults.py stores.py agent.py cache_cli.py http.py)
-# Those of servers wait more than they work: they run beside the rest, in two rows, and are printed behind it.
+# Those of servers wait more than they work: they run beside the rest, in two rows, and are printed behind it.  The
+# shorter row has those of the command behind it.
 TIER_TESTS := $(addprefix tests/integration/test_,campaign.py mongo.py mongo_answers.py redis.py tier_faults.py)
 CACHE_TESTS := $(addprefix tests/integration/test_cache_,redis.py tiers.py mongo.py faults.py contract.py differential.py)
 
@@ -301,11 +302,10 @@ test: test-deps
 	@for fuzzer in $(FUZZERS:$(B)/%=$(SANITIZED)/%); do $$fuzzer 1 || exit 1; done
 	@for race in $(patsubst tests/unit/race_%.c,$(THREADED)/race/%,$(RACES)); do \
 		echo "$$race"; sh tests/unit/in_folder.sh $$race || exit 1; done
-	LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_COMMAND=$(CURDIR)/$(SANITIZED)/logfold \
-		$(PYTEST) $(SANITIZED_TESTS)
 	@export LOGFOLD_BUILD=$(CURDIR)/$(B) LOGFOLD_SINK_BUILD=$(CURDIR)/$(SANITIZED); \
 	$(PYTEST) $(TIER_TESTS) >$(B)/tier-tests.log 2>&1 & tiers=$$!; \
-	$(PYTEST) $(CACHE_TESTS) >$(B)/cache-tests.log 2>&1 & cache=$$!; \
+	{ $(PYTEST) $(CACHE_TESTS) && LOGFOLD_COMMAND=$(CURDIR)/$(SANITIZED)/logfold $(PYTEST) $(SANITIZED_TESTS); } \
+		>$(B)/cache-tests.log 2>&1 & cache=$$!; \
 	trap 'kill $$tiers $$cache; exit 130' INT TERM; \
 	$(PYTEST) tests $(addprefix --ignore=,$(SANITIZED_TESTS) $(TIER_TESTS) $(CACHE_TESTS)); rest=$$?; \
 	wait $$tiers; tiers=$$?; wait $$cache; cache=$$?; cat $(B)/tier-tests.log $(B)/cache-tests.log; \
