@@ -10,8 +10,9 @@
 #include "agent/cli/place.h"
 #include "agent/cli/table.h"
 #include "agent/core/cache_json.h"
+#include "agent/core/control.h"
 
-enum { ASK_TIMEOUT_MS = 5000, COLUMNS = 9 };
+enum { COLUMNS = 9 };
 
 /* ---- Where the JSON comes from ---- */
 
@@ -20,7 +21,7 @@ static int ask_agent(const struct lf_options *options, const char *request, char
 	struct lf_place place;
 	int rc = lf_place_find(&place, options, err);
 
-	return rc < 0 ? rc : lf_place_ask(&place, request, ASK_TIMEOUT_MS, out, err);
+	return rc < 0 ? rc : lf_place_ask(&place, request, LF_CONTROL_ANSWER_MS, out, err);
 }
 
 /* {"cache": HEALTH}, as in what the agent says, or STATS. */

@@ -5,8 +5,8 @@
 
 #include "agent/cli/cli.h"
 #include "agent/cli/place.h"
+#include "agent/core/control.h"
 
-enum { ASK_TIMEOUT_MS = 5000 };
 
 /* ---- Showing: SQLite reads the JSON ---- */
 
@@ -94,7 +94,7 @@ int lf_cmd_health(const struct lf_options *options)
 	int status = LF_EXIT_CRITICAL;
 
 	if (lf_place_find(&place, options, &err) < 0 ||
-	    lf_place_ask(&place, "health", ASK_TIMEOUT_MS, &json, &err) < 0)
+	    lf_place_ask(&place, "health", LF_CONTROL_ANSWER_MS, &json, &err) < 0)
 		lf_complain("%s", err.text);
 	else
 		status = report(json, options->json);

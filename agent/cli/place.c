@@ -14,7 +14,7 @@
 #include "agent/core/rundir.h"
 #include "agent/map/run_dir.h"
 
-enum { ASK_TIMEOUT_MS = 5000, OWN_NAME_HEX = 16 };
+enum { OWN_NAME_HEX = 16 };
 
 /* In a process that `logfold run` counts, LOGFOLD_RUN_DIR is that run's own directory.  What we do
  * there has its base beside it: a run within a run is no part of the outer one. */
@@ -90,7 +90,7 @@ static int ask_agent(struct lf_place *place, const char *socket, struct lf_error
 	}
 	parent_of_own(place->base);
 	set_apart(place, place->base);
-	rc = lf_control_ask(fd, "store", ASK_TIMEOUT_MS, place->store, sizeof(place->store), err);
+	rc = lf_control_ask(fd, "store", LF_CONTROL_ANSWER_MS, place->store, sizeof(place->store), err);
 	if (rc == -ECONNREFUSED || rc == -ENOENT)
 		(void)lf_fail(err, rc, "no agent listens at '%.200s': name its socket, or leave --agent out",
 			      socket);

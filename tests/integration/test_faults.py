@@ -625,7 +625,7 @@ class TestControl:
             one.sendall(b"dra")
         started = time.monotonic()
         assert total(logfold) == 3
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 5, "before the first of them loses its place"
         running.print(1)
         assert running.end() == 0
         assert total(logfold) == 4

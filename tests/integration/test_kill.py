@@ -204,10 +204,12 @@ class TestAgent:
             agent, host = chatter("format", self.COUNT)
             with listing() if played % 4 else contextlib.nullcontext():
                 host.reach(chance.randrange(self.COUNT))
-                in_time += not host.has_ended(0)
+                lives = not host.has_ended(0)
                 agent.kill()
                 # Once the program has ended, `run` may, too, before it is killed.
-                assert agent.wait(timeout=DEADLINE_S) in (-9, 0)
+                status = agent.wait(timeout=DEADLINE_S)
+                assert status in (-9, 0)
+                in_time += lives and status == -9
                 host.wait()
             assert host.progress() == self.COUNT, "the program printed to its end"
             assert total(logfold) == (played + 1) * self.COUNT
@@ -240,19 +242,29 @@ class TestAgent:
         assert total(logfold) == 3 * self.COUNT + 1
 
 
+class Listings:
+    """Starts `logfold ls`, again and again, and kills it at random within so many calls of the clock.  The machine
+    decides how far a listing comes meanwhile: three in four are to be killed before they have done it."""
+
+    def __init__(self, logfold, clock, chance, calls):
+        self.logfold, self.clock, self.chance, self.calls = logfold, clock, chance, calls
+        self.killed = 0
+
+    def kill_one(self):
+        listing = self.logfold.start("ls", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.clock.reach(self.clock.progress() + self.chance.randrange(max(int(self.calls), 1)))
+        listing.kill()
+        in_time = listing.wait(timeout=DEADLINE_S) == -9
+        self.killed += in_time
+        self.calls *= 1.2 if in_time else .6
+
+
 class TestTakingOver:
     """A command that drains, and is killed in the middle of it."""
 
-    def kill_list(self, logfold, clock, chance, calls):
-        """Starts `logfold ls` and kills it at random within so many calls of the clock; whether that was in time."""
-        listing = logfold.start("ls", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        clock.reach(clock.progress() + chance.randrange(max(int(calls), 1)))
-        listing.kill()
-        return listing.wait(timeout=DEADLINE_S) == -9
-
     def test_a_killed_ls_loses_nothing_of_the_dead_and_counts_nothing_twice(self, logfold, chatter):
-        chance, killed, expected, calls = random.Random("dead"), 0, 0, 250_000
         _, clock = chatter("format", agent=False, hooked=False)
+        listings, expected = Listings(logfold, clock, random.Random("dead"), 250_000), 0
         for played in range(ROUNDS):
             how, count, counted = (("format", 1000, 1000), ("puts", 501, 501),
                                    ("halves", 333, 167))[played % 3]
@@ -260,23 +272,17 @@ class TestTakingOver:
             assert job.wait(timeout=DEADLINE_S) == 0
             expected += counted
             while any(logfold.run_dir.glob("segments/*.seg")):
-                in_time = self.kill_list(logfold, clock, chance, calls)
-                killed += in_time
-                # The machine decides how far a listing comes meanwhile: three in four are to be killed.
-                calls *= 1.2 if in_time else .6
+                listings.kill_one()
             assert total(logfold) == expected
-        assert killed > ROUNDS // 2, "most were killed before they had done it"
+        assert listings.killed > ROUNDS // 2, "most were killed before they had done it"
 
     def test_a_killed_ls_loses_nothing_of_a_living_program_and_counts_nothing_twice(self, logfold,
                                                                                    chatter):
-        chance = random.Random("living")
         job, host = chatter("format", agent=False)
-        calls, killed = 120_000, 0
+        listings = Listings(logfold, host, random.Random("living"), 120_000)
         for _ in range(ROUNDS):
-            in_time = self.kill_list(logfold, host, chance, calls)
-            killed += in_time
-            calls *= 1.2 if in_time else .6
-        assert killed > 0
+            listings.kill_one()
+        assert listings.killed > 0
         host.kill()
         assert job.wait(timeout=DEADLINE_S) == -9
         returned = host.progress()

@@ -163,7 +163,7 @@ def test_what_the_handshake_took_is_missing_from_the_time_for_the_answer(listene
     timeout, shaken = 12000, []
 
     def serve(peer):
-        time.sleep(0.3 * timeout / 1000)  # a handshake may take half of it
+        time.sleep(0.3 * timeout / 1000)  # how slow this server is: a handshake may take half of the time
         with tls.wrap_socket(peer, server_side=True) as secure:
             shaken.append(True)
             while secure.recv(4096):

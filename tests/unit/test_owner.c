@@ -32,16 +32,12 @@ struct told {
 /* What a process knows of itself whose clock is shifted by a day; then it lives on. */
 static void tell(int fd)
 {
-	char text[1024], state;
 	struct told told = { .pid = getpid() };
-	uint64_t threads;
-	int stat = open("/proc/self/stat", O_RDONLY);
-	ssize_t len = read(stat, text, sizeof(text));
+	struct lf_process_id self;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (len > 0)
-		(void)!lf_process_stat_parse((struct lf_text){ text, (size_t)len }, &state, &threads,
-		                             &told.start_time);
+	lf_process_id_read(&self, 0);
+	told.start_time = self.start_time;
 	(void)!write(fd, &told, sizeof(told));
 	(void)pause();
 	_exit(0);
@@ -203,18 +199,10 @@ static pid_t start_without_first_thread(void)
 
 static bool is_zombie(pid_t pid)
 {
-	char path[64], text[1024] = "", state = 0;
-	uint64_t threads = 0, start_time;
-	int fd;
-	ssize_t len;
+	uint64_t threads, start_time;
+	char state;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY);
-	len = read(fd, text, sizeof(text));
-	(void)close(fd);
-	return len > 0 &&
-	       lf_process_stat_parse((struct lf_text){ text, (size_t)len }, &state, &threads, &start_time) &&
-	       state == 'Z';
+	return lf_process_stat((uint32_t)pid, &state, &threads, &start_time) && state == 'Z';
 }
 
 Test(owner, a_watched_process_lives_as_long_as_one_of_its_threads)
